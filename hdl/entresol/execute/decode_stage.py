@@ -1,0 +1,106 @@
+"""Stage D: decode, register read and operand bypass."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import CoreConfig
+from ..frontend.types import FetchedInstr
+from ..isa.decoder import Decoder
+from .registers import RegisterFile
+from .types import Bubble, Bypass, Decoded
+
+
+class DecodeStage(wiring.Component):
+    """Takes instructions from the front end and holds the one in X.
+
+    An instruction leaves D only with its operands complete, taken from the register file or bypassed from X or M;
+    so X never waits for data, and a result that comes out of M costs its next reader one cycle.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__({
+            "instr": In(stream.Signature(FetchedInstr)),
+            "advance": In(1),  # X is empty or its instruction leaves at the end of this cycle
+            "flush": In(1),  # what is in D and X is not on the path any more
+            "flush_d": In(1),  # what is in D is not (X mispredicted)
+            "refill": In(Bubble),  # why, with either flush
+            "from_x": In(Bypass),
+            "from_m": In(Bypass),
+            "write_en": In(1),  # register write at the end of M
+            "write_addr": In(5),
+            "write_data": In(64),
+            "x_valid": Out(1),
+            "x": Out(Decoded),
+            "x_bubble": Out(Bubble),  # when not x_valid
+        })
+
+    #: Cycles from a redirect to the first instruction in D, less one: bubbles of these are the redirect's.
+    REFILL_CYCLES = 2
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.decoder = decoder = Decoder(self._config)
+        m.submodules.registers = registers = RegisterFile()
+        fetched = self.instr.payload
+        rs1, rs2, rd = fetched.insn[15:20], fetched.insn[20:25], fetched.insn[7:12]
+        m.d.comb += [
+            decoder.insn.eq(fetched.insn),
+            registers.read_addr1.eq(rs1), registers.read_addr2.eq(rs2),
+            registers.write_en.eq(self.write_en),
+            registers.write_addr.eq(self.write_addr),
+            registers.write_data.eq(self.write_data),
+        ]
+
+        def operand(name, number, enabled, stored):
+            """The value of a source register, and whether it must still be waited for."""
+            value, wait = Signal(64, name=f"{name}_value"), Signal(name=f"{name}_wait")
+            in_x, in_m = Signal(name=f"{name}_in_x"), Signal(name=f"{name}_in_m")
+            m.d.comb += [
+                in_x.eq(self.from_x.valid & (self.from_x.rd == number)),
+                in_m.eq(self.from_m.valid & (self.from_m.rd == number)),
+                value.eq(stored),
+            ]
+            with m.If(in_x):
+                m.d.comb += [value.eq(self.from_x.value), wait.eq(enabled & ~self.from_x.ready)]
+            with m.Elif(in_m):
+                m.d.comb += [value.eq(self.from_m.value), wait.eq(enabled & ~self.from_m.ready)]
+            return value, wait
+
+        control = decoder.control
+        value1, wait1 = operand("rs1", rs1, control.rs1_en, registers.read_data1)
+        value2, wait2 = operand("rs2", rs2, control.rs2_en, registers.read_data2)
+        hazard = Signal()
+        m.d.comb += [
+            hazard.eq(wait1 | wait2),
+            self.instr.ready.eq(self.advance & ~hazard),
+        ]
+
+        refill, refill_left = Signal(Bubble), Signal(range(self.REFILL_CYCLES + 1))
+        with m.If(self.flush | self.flush_d):
+            m.d.sync += [refill.eq(self.refill), refill_left.eq(self.REFILL_CYCLES)]
+        with m.Elif(refill_left != 0):
+            m.d.sync += refill_left.eq(refill_left - 1)
+
+        with m.If(self.flush):
+            m.d.sync += [self.x_valid.eq(0), self.x_bubble.eq(self.refill)]
+        with m.Elif(self.advance):
+            m.d.sync += self.x_valid.eq(self.instr.valid & ~hazard & ~self.flush_d)
+            with m.If(self.flush_d):
+                m.d.sync += self.x_bubble.eq(self.refill)
+            with m.Elif(self.instr.valid):
+                m.d.sync += self.x_bubble.eq(Bubble.HAZARD)
+            with m.Elif(refill_left != 0):
+                m.d.sync += self.x_bubble.eq(refill)
+            with m.Else():
+                m.d.sync += self.x_bubble.eq(Bubble.FRONTEND)
+            m.d.sync += [
+                self.x.fetched.eq(fetched),
+                self.x.control.eq(control),
+                self.x.imm.eq(decoder.imm),
+                self.x.rs1.eq(value1),
+                self.x.rs2.eq(value2),
+                self.x.rd.eq(rd),
+            ]
+        return m

@@ -1,0 +1,169 @@
+"""Stage X: integer operations, branch resolution, effective addresses."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import CoreConfig
+from ..frontend.types import BranchKind, BranchUpdate
+from ..isa.control import BranchOp, DivOp, ImmFormat, MulOp, SrcA, SrcB, Unit
+from ..isa.privilege import Mode
+from ..memory.types import LsuRequest
+from .alu import Alu
+from .branch import BranchUnit
+from .types import Bubble, Bypass, Decoded, Executed
+
+
+class ExecuteStage(wiring.Component):
+    """Executes the instruction in X in one cycle, starts the units that answer in M, and holds the one in M."""
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__({
+            "x_valid": In(1),
+            "x": In(Decoded),
+            "x_bubble": In(Bubble),
+            "m_free": In(1),  # M is empty or its instruction leaves at the end of this cycle
+            "flush": In(1),  # the instruction in X is not on the path any more
+            "flush_reason": In(Bubble),
+            "data_mode": In(Mode),  # effective mode of loads and stores
+            "hlsv_mode": In(Mode),  # of HLV, HLVX and HSV
+            "advance": Out(1),  # X is empty or its instruction leaves at the end of this cycle
+            "bypass": Out(Bypass),
+            # the path goes on elsewhere than predicted
+            "redirect_valid": Out(1),
+            "redirect_pc": Out(64),
+            "update": Out(BranchUpdate),
+            # units that answer in M
+            "lsu_fire": Out(1),
+            "lsu": Out(LsuRequest),
+            "mul_en": Out(1),
+            "mul_op": Out(MulOp),
+            "div_start": Out(1),
+            "div_op": Out(DivOp),
+            "m_valid": Out(1),
+            "m_first": Out(1),  # first cycle of the instruction in M
+            "m": Out(Executed),
+            "m_bubble": Out(Bubble),  # when not m_valid
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.alu = alu = Alu(self._config)
+        m.submodules.branch = branch = BranchUnit()
+        x, control, fetched = self.x, self.x.control, self.x.fetched
+
+        m.d.comb += [
+            alu.op.eq(control.op),
+            alu.word.eq(control.word),
+            alu.b.eq(Mux(control.src_b == SrcB.IMM, x.imm, x.rs2)),
+            branch.op.eq(control.op),
+            branch.a.eq(x.rs1),
+            branch.b.eq(x.rs2),
+        ]
+        with m.Switch(control.src_a):
+            with m.Case(SrcA.RS1):
+                m.d.comb += alu.a.eq(x.rs1)
+            with m.Case(SrcA.PC):
+                m.d.comb += alu.a.eq(fetched.pc)
+
+        is_branch, is_jal, is_jalr = Signal(), Signal(), Signal()
+        m.d.comb += [
+            is_branch.eq(~fetched.fault & (control.unit == Unit.BRANCH) & ~control.illegal),
+            is_jal.eq(is_branch & (control.op == BranchOp.JAL)),
+            is_jalr.eq(is_branch & (control.op == BranchOp.JALR)),
+        ]
+
+        # One adder serves branch targets (pc + imm), jalr (rs1 + imm) and memory addresses (rs1 + imm).
+        address, target, link = Signal(64), Signal(64), Signal(64)
+        m.d.comb += [
+            address.eq(Mux(is_branch & ~is_jalr, fetched.pc, x.rs1) + x.imm),
+            target.eq(Cat(address[0] & ~is_jalr, address[1:])),
+            link.eq(fetched.pc + Mux(fetched.rvc, 2, 4)),
+        ]
+
+        taken, fire, mispredicted = Signal(), Signal(), Signal()
+        m.d.comb += [
+            self.advance.eq(~self.x_valid | self.m_free),
+            fire.eq(self.x_valid & self.m_free & ~self.flush),
+            taken.eq(is_branch & (is_jal | is_jalr | branch.taken)),
+            mispredicted.eq(~fetched.fault & ((taken != fetched.pred_taken)
+                                              | (taken & (target != fetched.pred_target)))),
+            self.redirect_valid.eq(fire & mispredicted),
+            self.redirect_pc.eq(Mux(taken, target, link)),
+        ]
+
+        rd_links, rs1_links = Signal(), Signal()
+        rs1 = fetched.insn[15:20]
+        m.d.comb += [
+            rd_links.eq((x.rd == 1) | (x.rd == 5)),
+            rs1_links.eq((rs1 == 1) | (rs1 == 5)),
+        ]
+        # Registered: the predictor may learn a cycle later, and the path into its memories stays short.
+        m.d.sync += [
+            self.update.valid.eq(fire & (is_branch | mispredicted)),
+            self.update.pc.eq(fetched.pc),
+            self.update.rvc.eq(fetched.rvc),
+            self.update.taken.eq(taken),
+            self.update.target.eq(target),
+            self.update.mispredicted.eq(mispredicted),
+            self.update.kind.eq(BranchKind.BRANCH),
+        ]
+        with m.If((is_jal | is_jalr) & rd_links):
+            m.d.sync += self.update.kind.eq(BranchKind.CALL)
+        with m.Elif(is_jalr & rs1_links):
+            m.d.sync += self.update.kind.eq(BranchKind.RETURN)
+        with m.Elif(is_jal | is_jalr):
+            m.d.sync += self.update.kind.eq(BranchKind.JUMP)
+
+        result = Signal(64)
+        with m.Switch(control.unit):
+            with m.Case(Unit.BRANCH):
+                m.d.comb += result.eq(link)
+            with m.Case(Unit.LSU):
+                m.d.comb += result.eq(address)
+            with m.Case(Unit.CSR, Unit.SYSTEM):
+                m.d.comb += result.eq(Mux(control.imm == ImmFormat.Z, x.imm, x.rs1))
+            with m.Default():
+                m.d.comb += result.eq(alu.result)
+
+        sound = Signal()  # an instruction that units may start on
+        m.d.comb += [
+            sound.eq(fire & ~fetched.fault & ~control.illegal),
+            self.bypass.valid.eq(self.x_valid & control.rd_en & (x.rd != 0)),
+            self.bypass.ready.eq((control.unit == Unit.ALU) | (control.unit == Unit.BRANCH)),
+            self.bypass.rd.eq(x.rd),
+            self.bypass.value.eq(Mux(control.unit == Unit.BRANCH, link, alu.result)),
+            self.lsu_fire.eq(sound & (control.unit == Unit.LSU)),
+            self.lsu.op.eq(control.op),
+            self.lsu.vaddr.eq(address),
+            self.lsu.data.eq(x.rs2),
+            self.lsu.size.eq(control.size),
+            self.lsu.unsigned.eq(control.unsigned),
+            self.lsu.hlvx.eq(control.hlvx),
+            self.lsu.mode.eq(Mux(control.hlsv, self.hlsv_mode, self.data_mode)),
+            self.mul_en.eq(sound & (control.unit == Unit.MUL)),
+            self.mul_op.eq(control.op),
+            self.div_start.eq(sound & (control.unit == Unit.DIV)),
+            self.div_op.eq(control.op),
+        ]
+
+        m.d.sync += self.m_first.eq(0)
+        with m.If(self.flush):
+            m.d.sync += [self.m_valid.eq(0), self.m_bubble.eq(self.flush_reason)]
+        with m.Elif(self.m_free):
+            m.d.sync += [
+                self.m_valid.eq(self.x_valid),
+                self.m_first.eq(1),
+                self.m_bubble.eq(self.x_bubble),
+                self.m.pc.eq(fetched.pc),
+                self.m.insn.eq(fetched.insn),
+                self.m.raw.eq(fetched.raw),
+                self.m.rvc.eq(fetched.rvc),
+                self.m.fault.eq(fetched.fault),
+                self.m.control.eq(control),
+                self.m.rd.eq(x.rd),
+                self.m.result.eq(result),
+                self.m.id.eq(x.rs2),
+            ]
+        return m

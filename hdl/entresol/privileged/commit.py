@@ -1,0 +1,282 @@
+"""Stage M: commit.  The one place where instructions retire, traps are taken and CSRs change."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import CoreConfig
+from ..execute.types import Bubble, Bypass, Executed
+from ..isa.causes import Cause
+from ..isa.control import CsrOp, LsuOp, SysOp, Unit
+from ..isa.privilege import Priv
+from ..memory.types import Implicit, MemFault
+from ..mmu.types import Fence, FenceOp
+from ..observe import Events, Retire
+from .csr_file import CsrFile
+from .tinst import TransformedInstruction
+
+
+class Commit(wiring.Component):
+    """Completes the instruction in M, one at a time and in order.
+
+    An instruction in M is not speculative: either an interrupt takes its place in its first cycle there, or it
+    retires, or it traps.  Instructions that change what is fetched or how addresses are translated make the front
+    end start again behind them.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        self.csr = CsrFile(config)
+        super().__init__({
+            "m_valid": In(1),
+            "m_first": In(1),
+            "m": In(Executed),
+            "m_bubble": In(Bubble),
+            "free": Out(1),  # M is empty or its instruction leaves at the end of this cycle
+            "bypass": Out(Bypass),
+            "redirect_valid": Out(1),  # everything younger is dropped
+            "redirect_pc": Out(64),
+            "redirect_reason": Out(Bubble),
+            "invalidate_icache": Out(1),
+            "reservation_clear": Out(1),
+            # units that answer in M
+            "lsu_kill": Out(1),
+            "lsu_done": In(1),
+            "lsu_faulted": In(1),
+            "lsu_fault": In(MemFault),
+            "lsu_rdata": In(64),
+            "lsu_wrote": In(1),
+            "lsu_wdata": In(64),
+            "lsu_paddr": In(56),
+            "lsu_waiting_walk": In(1),
+            "mul_result": In(64),
+            "div_done": In(1),
+            "div_result": In(64),
+            "div_kill": Out(1),
+            "fetch_fault": In(MemFault),
+            "fence_valid": Out(1),
+            "fence": Out(Fence),
+            "fence_done": In(1),
+            "retire": Out(Retire),
+            "lost": Out(Events),  # the lost_* fields only
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.csr = csr = self.csr
+        m.submodules.tinst = tinst = TransformedInstruction()
+        i, control = self.m, self.m.control
+
+        def unit(which):
+            signal = Signal(name=f"is_{which.name.lower()}")
+            m.d.comb += signal.eq((control.unit == which) & ~i.fault & ~control.illegal)
+            return signal
+
+        is_lsu, is_div = unit(Unit.LSU), unit(Unit.DIV)
+        is_csr, is_system = unit(Unit.CSR), unit(Unit.SYSTEM)
+
+        def system(*ops):
+            return is_system & ((control.op == ops[0]) if len(ops) == 1 else control.op.matches(*ops))
+
+        # --- CSRs and legality
+        csr_writes = Signal()
+        m.d.comb += [
+            csr_writes.eq((control.op == CsrOp.RW) | (i.insn[15:20] != 0)),
+            csr.csr_addr.eq(i.insn[20:32]),
+            csr.csr_op.eq(control.op),
+            csr.csr_operand.eq(i.result),
+            csr.csr_write.eq(csr_writes),
+            csr.sys_op.eq(control.op),
+        ]
+
+        # --- exceptions, but for those of the load/store unit all known in the first cycle
+        early, cause, tval = Signal(), Signal(Cause), Signal(64)
+        raw_tval, pc_tval = Signal(), Signal()
+        illegal, virtual = Signal(), Signal()
+        m.d.comb += [
+            illegal.eq(control.illegal | (is_csr & csr.csr_illegal) | (is_system & csr.sys_illegal)
+                       | (is_lsu & control.hlsv & csr.hlsv_illegal)),
+            virtual.eq((is_csr & csr.csr_virtual) | (is_system & csr.sys_virtual)
+                       | (is_lsu & control.hlsv & csr.hlsv_virtual)),
+        ]
+        memory_fault = Signal(MemFault)  # of the fetch or the load/store, whichever it is
+        m.d.comb += memory_fault.eq(Mux(i.fault, self.fetch_fault, self.lsu_fault))
+        trap_memory = Signal()
+        with m.If(i.fault):
+            m.d.comb += [early.eq(1), trap_memory.eq(1)]
+        with m.Elif(illegal):
+            m.d.comb += [early.eq(1), cause.eq(Cause.ILLEGAL_INSTRUCTION), raw_tval.eq(1)]
+        with m.Elif(virtual):
+            m.d.comb += [early.eq(1), cause.eq(Cause.VIRTUAL_INSTRUCTION), raw_tval.eq(1)]
+        with m.Elif(system(SysOp.EBREAK)):
+            m.d.comb += [early.eq(1), cause.eq(Cause.BREAKPOINT), pc_tval.eq(1)]
+        with m.Elif(system(SysOp.ECALL)):
+            m.d.comb += early.eq(1)
+            with m.Switch(csr.mode.priv):
+                with m.Case(Priv.U):
+                    m.d.comb += cause.eq(Cause.ECALL_FROM_U)
+                with m.Case(Priv.S):
+                    m.d.comb += cause.eq(Mux(csr.mode.v, Cause.ECALL_FROM_VS, Cause.ECALL_FROM_HS))
+                with m.Default():
+                    m.d.comb += cause.eq(Cause.ECALL_FROM_M)
+        with m.Elif(is_lsu):
+            m.d.comb += trap_memory.eq(1)
+        m.d.comb += tval.eq(Mux(trap_memory, memory_fault.vaddr, Mux(raw_tval, i.raw, Mux(pc_tval, i.pc, 0))))
+
+        # --- completion
+        interrupt, trap, done, completed = Signal(), Signal(), Signal(), Signal()
+        is_fence = Signal()
+        fence_all = Signal()
+        m.d.comb += [
+            is_fence.eq(system(SysOp.SFENCE_VMA, SysOp.HFENCE_VVMA, SysOp.HFENCE_GVMA,
+                               SysOp.SINVAL_VMA, SysOp.HINVAL_VVMA, SysOp.HINVAL_GVMA)),
+            fence_all.eq(is_csr & csr_writes & csr.csr_fence),
+            interrupt.eq(self.m_valid & self.m_first & csr.interrupt_valid),
+            trap.eq(interrupt | (self.m_valid & (early | (is_lsu & self.lsu_done & self.lsu_faulted)))),
+            completed.eq(1),
+        ]
+        with m.If(is_lsu):
+            m.d.comb += completed.eq(self.lsu_done)
+        with m.Elif(is_div):
+            m.d.comb += completed.eq(self.div_done)
+        with m.Elif(is_fence | fence_all):
+            m.d.comb += completed.eq(self.fence_done)
+        with m.Elif(system(SysOp.WFI)):
+            m.d.comb += completed.eq(csr.wfi_wake)
+        retires = Signal()
+        m.d.comb += [
+            retires.eq(self.m_valid & ~trap & completed),
+            done.eq(trap | retires),
+            self.free.eq(~self.m_valid | done),
+            self.lsu_kill.eq(self.m_valid & is_lsu & (interrupt | early)),
+            self.div_kill.eq(self.m_valid & is_div & interrupt),
+        ]
+
+        # --- effects
+        result = Signal(64)
+        with m.Switch(control.unit):
+            with m.Case(Unit.LSU):
+                m.d.comb += result.eq(self.lsu_rdata)
+            with m.Case(Unit.MUL):
+                m.d.comb += result.eq(self.mul_result)
+            with m.Case(Unit.DIV):
+                m.d.comb += result.eq(self.div_result)
+            with m.Case(Unit.CSR):
+                m.d.comb += result.eq(csr.csr_rdata)
+            with m.Default():
+                m.d.comb += result.eq(i.result)
+        m.d.comb += [
+            self.bypass.valid.eq(self.m_valid & control.rd_en & (i.rd != 0)),
+            self.bypass.ready.eq(retires),
+            self.bypass.rd.eq(i.rd),
+            self.bypass.value.eq(result),
+            csr.csr_commit.eq(retires & is_csr & csr_writes),
+            csr.retired.eq(retires),
+        ]
+
+        # --- fences
+        m.d.comb += [
+            self.fence_valid.eq(self.m_valid & ~trap & (is_fence | fence_all)),
+            self.fence.by_addr.eq(i.insn[15:20] != 0),
+            self.fence.by_id.eq(i.insn[20:25] != 0),
+            self.fence.addr.eq(i.result),
+            self.fence.id.eq(i.id),
+        ]
+        with m.If(fence_all):
+            m.d.comb += self.fence.op.eq(FenceOp.ALL)
+        with m.Elif(control.op.matches(SysOp.HFENCE_GVMA, SysOp.HINVAL_GVMA)):
+            m.d.comb += self.fence.op.eq(FenceOp.HFENCE_GVMA)
+        with m.Elif(control.op.matches(SysOp.HFENCE_VVMA, SysOp.HINVAL_VVMA) | csr.mode.v):
+            m.d.comb += self.fence.op.eq(FenceOp.HFENCE_VVMA)
+        with m.Else():
+            m.d.comb += self.fence.op.eq(FenceOp.SFENCE_VMA)
+
+        # --- traps and returns
+        is_xret, is_fence_i = Signal(), Signal()
+        m.d.comb += [
+            tinst.insn.eq(i.insn),
+            tinst.rvc.eq(i.rvc),
+            tinst.cause.eq(csr.trap_cause),
+            tinst.interrupt.eq(interrupt),
+            tinst.implicit.eq(Mux(trap_memory, memory_fault.implicit, Implicit.NONE)),
+            tinst.offset.eq(memory_fault.vaddr - i.result),
+            csr.trap_valid.eq(trap),
+            csr.trap_interrupt.eq(interrupt),
+            csr.trap_cause.eq(Mux(interrupt, csr.interrupt_cause, Mux(trap_memory, memory_fault.cause, cause))),
+            csr.trap_epc.eq(i.pc),
+            csr.trap_tval.eq(Mux(interrupt, 0, tval)),
+            csr.trap_gpa.eq(Mux(trap_memory & ~interrupt, memory_fault.gpa, 0)),
+            csr.trap_tinst.eq(tinst.value),
+            # A breakpoint's tval is the guest's virtual pc; other traps write no guest virtual address.
+            csr.trap_gva.eq(~interrupt & Mux(trap_memory, memory_fault.v, pc_tval & csr.mode.v)),
+            is_xret.eq(system(SysOp.MRET, SysOp.SRET)),
+            is_fence_i.eq(system(SysOp.FENCE_I)),
+            csr.xret_valid.eq(retires & is_xret),
+            csr.xret_op.eq(control.op),
+            self.invalidate_icache.eq(retires & is_fence_i),
+            # A trap handler may switch to another context: its LR must not pair with that one's SC.
+            self.reservation_clear.eq(retires & is_xret),
+        ]
+        serialises = Signal()
+        m.d.comb += [
+            serialises.eq(is_fence_i | is_fence | system(SysOp.SFENCE_INVAL_IR)
+                          | (is_csr & csr_writes & csr.csr_flush)),
+            self.redirect_valid.eq(trap | (retires & (is_xret | serialises))),
+            self.redirect_reason.eq(Mux(trap | is_xret, Bubble.TRAP, Bubble.SERIAL)),
+        ]
+        with m.If(trap):
+            m.d.comb += self.redirect_pc.eq(csr.trap_pc)
+        with m.Elif(is_xret):
+            m.d.comb += self.redirect_pc.eq(csr.xret_pc)
+        with m.Else():
+            m.d.comb += self.redirect_pc.eq(i.pc + 4)  # none of the serialising instructions is compressed
+
+        # --- observation, a cycle late so that it stays out of the critical path
+        is_load = control.op.matches(LsuOp.LOAD, LsuOp.LR)
+        is_atomic = is_lsu & ~control.op.matches(LsuOp.LOAD, LsuOp.STORE, LsuOp.LR, LsuOp.SC, LsuOp.CBO_CLEAN,
+                                                 LsuOp.CBO_FLUSH, LsuOp.CBO_INVAL, LsuOp.CBO_ZERO)
+        retire = self.retire
+        m.d.sync += [
+            retire.valid.eq(done & self.m_valid),
+            retire.trap.eq(trap),
+            retire.interrupt.eq(interrupt),
+            retire.cause.eq(csr.trap_cause),
+            retire.tval.eq(csr.trap_tval),
+            retire.target.eq(csr.trap_target),
+            retire.mode.eq(csr.mode),
+            retire.pc.eq(i.pc),
+            retire.raw.eq(i.raw),
+            retire.rd_we.eq(retires & self.bypass.valid),
+            retire.rd.eq(i.rd),
+            retire.rd_data.eq(result),
+            retire.mem_read.eq(is_lsu & retires & (is_load | is_atomic)),
+            retire.mem_write.eq(is_lsu & retires & self.lsu_wrote),
+            retire.mem_vaddr.eq(i.result),
+            retire.mem_paddr.eq(self.lsu_paddr),
+            retire.mem_size.eq(control.size),
+            retire.mem_wdata.eq(self.lsu_wdata),
+            retire.csr_we.eq(csr.csr_commit),
+            retire.csr_addr.eq(csr.csr_addr),
+            retire.csr_data.eq(csr.csr_new),
+        ]
+        lost = self.lost
+        with m.If(~self.m_valid):
+            m.d.comb += [
+                lost.lost_frontend.eq(self.m_bubble == Bubble.FRONTEND),
+                lost.lost_branch.eq(self.m_bubble == Bubble.BRANCH),
+                lost.lost_trap.eq(self.m_bubble == Bubble.TRAP),
+                lost.lost_serial.eq(self.m_bubble == Bubble.SERIAL),
+                lost.lost_hazard.eq(self.m_bubble == Bubble.HAZARD),
+            ]
+        with m.Elif(trap):
+            m.d.comb += lost.lost_trap.eq(1)
+        with m.Elif(~completed):
+            m.d.comb += [
+                lost.lost_dcache.eq(is_lsu & ~self.lsu_waiting_walk),
+                lost.lost_dwalk.eq(is_lsu & self.lsu_waiting_walk),
+                lost.lost_divide.eq(is_div),
+                lost.lost_serial.eq(is_fence | fence_all),
+                lost.lost_wfi.eq(system(SysOp.WFI)),
+            ]
+        return m
+
