@@ -155,7 +155,8 @@ CONFIGS = {
     "small": CoreConfig(
         "small", _BASE, icache=Cache(4096, 1), dcache=Cache(4096, 1), itlb_entries=4, dtlb_entries=8,
         l2tlb_entries=128, walk_cache_entries=2, btb_entries=64, bht_entries=256, ras_entries=4, hpm_counters=0),
-    "linux": CoreConfig("linux", _BASE),
+    "linux": CoreConfig("linux", _BASE | {
+        "zba", "zbb", "zbs", "zicond", "zicclsm", "zihintpause", "sstc", "svinval", "svadu"}),
 }
 
 
