@@ -25,6 +25,14 @@ class Cube(NamedTuple):
         """The same less one condition (`literal` is a one-bit mask)."""
         return Cube(self.mask & ~literal, self.value & ~literal)
 
+    def admits(self, literal: int, value: bool) -> bool:
+        """Whether the cube has words with the bit `literal` equal to `value`."""
+        return not self.mask & literal or bool(self.value & literal) == value
+
+    def where(self, literal: int, value: bool) -> "Cube":
+        """Those words of the cube; only if it admits them."""
+        return Cube(self.mask | literal, self.value | literal if value else self.value & ~literal)
+
 
 def _literals(mask: int) -> list[int]:
     return [1 << bit for bit in range(mask.bit_length()) if mask >> bit & 1]
@@ -36,8 +44,19 @@ def covers(cubes: Iterable[Cube], cube: Cube) -> bool:
     if any(other.contains(cube) for other in touching):
         return True
     for literal in _literals(touching[0].mask & ~cube.mask) if touching else ():
-        return all(covers(touching, Cube(cube.mask | literal, cube.value | bit)) for bit in (0, literal))
+        return all(covers(touching, cube.where(literal, value)) for value in (False, True))
     return False
+
+
+def sharp(cube: Cube, other: Cube) -> list[Cube]:
+    """The words of `cube` that are not in `other`, as disjoint cubes."""
+    if not cube.intersects(other):
+        return [cube]
+    pieces = []
+    for literal in _literals(other.mask & ~cube.mask):
+        pieces.append(cube.where(literal, not other.value & literal))
+        cube = cube.where(literal, bool(other.value & literal))
+    return pieces
 
 
 def minimise(on: Iterable[Cube], allowed: Callable[[Cube], bool]) -> list[Cube]:
