@@ -1,0 +1,223 @@
+"""The integer unit."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import CoreConfig
+from ..isa.control import AluOp
+from .bits import count_ones, count_trailing_zeros
+
+_SHIFT_ADDS = {AluOp.SH1ADD: 1, AluOp.SH2ADD: 2, AluOp.SH3ADD: 3}
+_MINMAX = (AluOp.MAX, AluOp.MAXU, AluOp.MIN, AluOp.MINU)
+
+
+def _if(condition: Value, value: Value) -> Value:
+    """`value` if `condition` (1 bit), else zero."""
+    return value & condition.replicate(len(value))
+
+
+class Alu(wiring.Component):
+    """Integer operations of RV64I and, as configured, Zba, Zbb, Zbs and Zicond; combinational.
+
+    One adder serves additions and comparisons, one rotator all shifts.  `word` gives the 32-bit form, except that
+    it makes SHxADD the .UW form (rs1 zero-extended from 32 bits).  Operations of extensions that the configuration
+    does not have give no particular result.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._zba, self._zbb, self._zbs, self._zicond = (
+            config.has(name) for name in ("zba", "zbb", "zbs", "zicond"))
+        super().__init__({
+            "op": In(AluOp),
+            "word": In(1),
+            "a": In(64),
+            "b": In(64),
+            "result": Out(64),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        op, word, a, b = self.op.as_value(), self.word, self.a, self.b
+        zba, zbb, zbs, zicond = self._zba, self._zbb, self._zbs, self._zicond
+
+        def is_op(*ops: AluOp) -> Signal:
+            signal = Signal(name="is_" + "_".join(each.name.lower() for each in ops))
+            m.d.comb += signal.eq(op.matches(*ops))
+            return signal
+
+        # Every part is zero unless its operation is selected, so that the result is the OR of them.
+        parts: list[Value] = []
+
+        # --- the second operand, inverted where that makes another operation of one there is
+        invert, operand = Signal(), Signal(64)
+        inverting = [AluOp.SUB, AluOp.SLT, AluOp.SLTU, AluOp.AND]  # a & b is a &~ ~b
+        if zbb:
+            inverting += [AluOp.ORN, AluOp.XNOR, *_MINMAX]
+        m.d.comb += [
+            invert.eq(is_op(*inverting)),
+            operand.eq(b ^ invert.replicate(64)),
+        ]
+
+        # --- additions
+        augend, total = Signal(64), Signal(64)
+        m.d.comb += augend.eq(a)
+        adding = [AluOp.ADD, AluOp.SUB]
+        if zba:
+            adding += [AluOp.ADD_UW, *_SHIFT_ADDS]
+            unscaled, zero_extends = Signal(64), Signal()
+            m.d.comb += [
+                zero_extends.eq(is_op(AluOp.ADD_UW) | (is_op(*_SHIFT_ADDS) & word)),
+                unscaled.eq(Cat(a[:32], _if(~zero_extends, a[32:]))),
+                augend.eq(unscaled),
+            ]
+            with m.Switch(self.op):
+                for shift_add, amount in _SHIFT_ADDS.items():
+                    with m.Case(shift_add):
+                        m.d.comb += augend.eq(unscaled << amount)
+        # A bit below the others carries in the one that completes the negation.
+        m.d.comb += total.eq((Cat(1, augend) + Cat(invert, operand))[1:])
+        parts.append(_if(is_op(*adding), total))
+
+        # --- comparisons
+        less, unsigned = Signal(), is_op(AluOp.SLTU, *((AluOp.MAXU, AluOp.MINU) if zbb else ()))
+        m.d.comb += less.eq(Mux(a[63] == b[63], total[63], Mux(unsigned, b[63], a[63])))
+        parts.append(is_op(AluOp.SLT, AluOp.SLTU) & less)
+
+        # --- one of the operands as it is
+        take_a, take_b = Signal(), Signal()
+        if zbb:
+            selects, wants_less = is_op(*_MINMAX), is_op(AluOp.MIN, AluOp.MINU)
+            m.d.comb += [
+                take_a.eq(selects & (less == wants_less)),
+                take_b.eq(selects & (less != wants_less)),
+            ]
+            parts.append(_if(take_b, b))
+        if zicond:
+            eqz, nez = is_op(AluOp.CZERO_EQZ), is_op(AluOp.CZERO_NEZ)
+            with m.If(Mux(b == 0, nez, eqz)):
+                m.d.comb += take_a.eq(1)
+        if zbb or zicond:
+            parts.append(_if(take_a, a))
+
+        # --- logic: XOR, OR and AND with the inverse
+        other = Signal(64)
+        m.d.comb += other.eq(operand)
+        xor_ops, or_ops, and_ops = [AluOp.XOR], [AluOp.OR], [AluOp.AND]
+        if zbb:
+            xor_ops.append(AluOp.XNOR)
+            or_ops.append(AluOp.ORN)
+            and_ops.append(AluOp.ANDN)
+        if zbs:
+            xor_ops.append(AluOp.BINV)
+            or_ops.append(AluOp.BSET)
+            and_ops.append(AluOp.BCLR)
+            single = is_op(AluOp.BINV, AluOp.BSET, AluOp.BCLR)
+            m.d.comb += other.eq(_if(~single, operand) | _one_hot(m, b[:6], single))
+        xors, ors, ands = is_op(*xor_ops), is_op(*or_ops), is_op(*and_ops)
+        code = Signal(2)
+        m.d.comb += code.eq(Cat(xors | ands, ors | ands))
+        logic = Signal(64)
+        m.d.comb += logic.eq(
+            (a & ~other & (code[0] | code[1]).replicate(64))
+            | (~a & other & (code[0] ^ code[1]).replicate(64))
+            | (a & other & (~code[0] & code[1]).replicate(64)))
+        parts.append(logic)
+
+        # --- shifts and rotations
+        lefts = [AluOp.SLL]
+        if zba:
+            lefts.append(AluOp.SLLI_UW)
+        left = is_op(*lefts, *([AluOp.ROL] if zbb else []))
+        shifts = is_op(*lefts, AluOp.SRL, AluOp.SRA)
+        rotates = is_op(AluOp.ROL, AluOp.ROR) if zbb else Const(0)
+        extracts = is_op(AluOp.BEXT) if zbs else Const(0)
+        amount, opposite, distance, kept = Signal(6), Signal(6), Signal(6), Signal(6)
+        m.d.comb += [
+            amount.eq(Cat(b[:5], b[5] & ~word)),
+            opposite.eq(-amount),
+            distance.eq(Mux(left, opposite, amount)),
+        ]
+        # A 32-bit rotation is a 64-bit one of two copies of the low half.
+        rotated = Signal(64, name="rotated_halves")
+        high = a[32:]
+        if zba:
+            high = _if(~is_op(AluOp.SLLI_UW), high)
+        m.d.comb += rotated.eq(Cat(Mux(distance[5] & ~word, high, a[:32]), Mux(distance[5] | word, a[:32], high)))
+        for low, width in ((3, 2), (1, 2), (0, 1)):
+            further = Signal(64, name=f"rotated_{low}")
+            with m.Switch(distance[low:low + width]):
+                for steps in range(1 << width):
+                    with m.Case(steps):
+                        m.d.comb += further.eq(rotated.rotate_right(steps << low))
+            rotated = further
+        # A shift to the right by n keeps the bits below 64 - n (32 - n), one to the left those not below n, a shift
+        # by zero and a rotation those not below 0, BEXT those below 1.
+        keep_above, fill = Signal(), Signal()
+        m.d.comb += [
+            kept.eq(_if(shifts, Mux(left, amount, Cat(opposite[:5], opposite[5] & ~word))) | extracts),
+            keep_above.eq(rotates | (shifts & (left | (amount == 0)))),
+            fill.eq(is_op(AluOp.SRA) & Mux(word, a[31], a[63])),
+        ]
+        keep = _below(m, kept) ^ keep_above.replicate(64)
+        parts.append((rotated & keep) | (fill.replicate(64) & ~keep))
+
+        if zbb:
+            parts += [self._counts(m, is_op), self._bytes(is_op)]
+
+        combined, short = Signal(64), Signal()
+        m.d.comb += [
+            combined.eq(_or(parts)),
+            short.eq(word & ~is_op(*_SHIFT_ADDS) if zba else word),
+            self.result.eq(Cat(combined[:32], Mux(short, combined[31].replicate(32), combined[32:]))),
+        ]
+        return m
+
+    def _counts(self, m: Module, is_op) -> Value:
+        a, word = self.a, self.word
+        clz, ctz, cpop = is_op(AluOp.CLZ), is_op(AluOp.CTZ), is_op(AluOp.CPOP)
+        # Leading zeros are the trailing ones of the reverse; a one behind the word ends the count there.
+        mirrored, counted = Signal(64), Signal(64)
+        m.d.comb += [
+            mirrored.eq(Mux(clz, Cat(Mux(word, a[:32], a[32:])[::-1], a[:32][::-1]), a)),
+            counted.eq(Cat(mirrored[:32], mirrored[32:] | word.replicate(32))),
+        ]
+        position, none = count_trailing_zeros(m, counted)
+        ones = count_ones(m, Cat(a[:32], _if(~word, a[32:])))
+        return _if(clz | ctz, Cat(_if(~none, position), none)) | _if(cpop, ones)
+
+    def _bytes(self, is_op) -> Value:
+        a = self.a
+        sext_b, sext_h, zext_h = is_op(AluOp.SEXT_B), is_op(AluOp.SEXT_H), is_op(AluOp.ZEXT_H)
+        orc, reverse = is_op(AluOp.ORC_B), is_op(AluOp.REV8)
+        half = sext_h | zext_h
+        extended = Cat(_if(half | sext_b, a[:8]), _if(half, a[8:16]) | (sext_b & a[7]).replicate(8),
+                       ((sext_b & a[7]) | (sext_h & a[15])).replicate(48))
+        pieces = [a[start:start + 8] for start in range(0, 64, 8)]
+        combined = Cat((orc & piece.any()).replicate(8) for piece in pieces)
+        return extended | combined | _if(reverse, Cat(reversed(pieces)))
+
+
+def _or(values: list[Value]) -> Value:
+    result = values[0]
+    for value in values[1:]:
+        result = result | value
+    return result
+
+
+def _below(m: Module, limit: Value) -> Value:
+    """64 bits, those below `limit` (6 bits) set."""
+    low, high = limit[:3], limit[3:]
+    within = Cat(low > position for position in range(8))
+    bits = Signal(64, name="below")
+    m.d.comb += bits.eq(Cat((high > group) | ((high == group) & within[position])
+                            for group in range(8) for position in range(8)))
+    return bits
+
+
+def _one_hot(m: Module, number: Value, enable: Value) -> Value:
+    """64 bits, that of `number` (6 bits) set if `enable`."""
+    bits = Signal(64, name="one_hot")
+    m.d.comb += bits.eq(Cat((number[3:] == group) & enable & (number[:3] == position)
+                            for group in range(8) for position in range(8)))
+    return bits

@@ -1,0 +1,45 @@
+"""Counting bits."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+
+
+def count_ones(m: Module, value: Value) -> Value:
+    """The number of ones in `value` (a power of two of at least 4 bits), as a tree of adders over groups of four."""
+
+    def add(parts: Sequence[Value]) -> Value:
+        if len(parts) == 1:
+            return parts[0]
+        half = len(parts) // 2
+        low, high = add(parts[:half]), add(parts[half:])
+        total = Signal(len(low) + 1, name=f"ones_{len(parts)}")
+        m.d.comb += total.eq(low + high)
+        return total
+
+    groups = []
+    for start in range(0, len(value), 4):
+        ones = Signal(3)
+        with m.Switch(value[start:start + 4]):
+            for pattern in range(16):
+                with m.Case(pattern):
+                    m.d.comb += ones.eq(pattern.bit_count())
+        groups.append(ones)
+    return add(groups)
+
+
+def count_trailing_zeros(m: Module, value: Value) -> tuple[Value, Value]:
+    """The position of the lowest one in `value` (a power of four bits) and whether there is none (1 bit)."""
+    if len(value) == 1:
+        return Const(0, 0), ~value
+    quarter = len(value) // 4
+    below = [count_trailing_zeros(m, value[start:start + quarter]) for start in range(0, len(value), quarter)]
+    none = [Signal(name=f"none_{quarter}_{part}") for part in range(4)]
+    m.d.comb += [signal.eq(empty) for signal, (_, empty) in zip(none, below, strict=True)]
+    top, low = Signal(2), Signal(len(below[0][0]))
+    m.d.comb += top.eq(Cat(none[0] & (~none[1] | none[2]), none[0] & none[1]))
+    with m.Switch(top):
+        for part, (position, _) in enumerate(below):
+            with m.Case(part):
+                m.d.comb += low.eq(position)
+    return Cat(low, top), none[0] & none[1] & none[2] & none[3]
