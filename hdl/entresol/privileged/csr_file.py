@@ -1,0 +1,587 @@
+"""The control and status registers, the privilege mode, and what traps and returns do to them.
+
+Generated from `isa.csrs` where the table says all there is to say (storage, decoding, reading, legalisation, aliases,
+who may access what); written out where hardware takes part: interrupt signals, counters, timers, traps and returns.
+"""
+
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import CoreConfig
+from ..isa.causes import Cause, Interrupt
+from ..isa.control import CsrOp, SysOp
+from ..isa.csrs import Csr, Field, Kind, Lock, Otherwise, csr_table
+from ..isa.privilege import Mode, Priv
+from ..mmu.types import MmuContext, PmpEntry
+from ..observe import Events
+from .csr_access import CsrAccess, any_of
+from .interrupt_select import InterruptSelect
+from .legality import Legality
+from .trap_select import EXCEPTIONS, INTERRUPTS, TrapSelect
+
+_GUEST_PAGE_FAULTS = (
+    Cause.INSTRUCTION_GUEST_PAGE_FAULT, Cause.LOAD_GUEST_PAGE_FAULT, Cause.STORE_GUEST_PAGE_FAULT,
+)
+_PMP_TOR = 1
+
+
+def _or_tree(values: list[Value]) -> Value:
+    """OR of many values as a balanced tree."""
+    while len(values) > 1:
+        values = [reduce(or_, values[index:index + 2]) for index in range(0, len(values), 2)]
+    return values[0] if values else C(0, 64)
+
+
+class CsrFile(wiring.Component):
+    """CSRs, mode, trap and interrupt decisions of one hart.
+
+    Everything is combinational from registers and the inputs of the M stage; effects happen at the end of the cycle
+    in which `csr_commit`, `trap_valid` or `xret_valid` is set (at most one of them).
+
+    CSR access: `csr_operand` is rs1 or the immediate, `csr_write` says that the instruction writes.  `csr_rdata` is
+    the value read, `csr_new` what a read gives after the write; an access that may not be made raises `csr_illegal`
+    or `csr_virtual` and must not be committed.  `csr_flush`: the write changes how the following instructions are
+    fetched, or their loads and stores executed; `csr_fence`: the PMP was written, so that every translation that was
+    checked against it must go.
+
+    SYSTEM instructions: see `Legality`.
+
+    Traps: `trap_gpa` (bytes) counts only for guest page faults; for interrupts `trap_tval`, `trap_gpa`, `trap_tinst`
+    and `trap_gva` are taken as zero.  `trap_pc` and `trap_target` are those of the trap presented.
+
+    `mode` is the current privilege mode, `data_mode` the effective one of loads and stores (MPRV), `hlsv_mode` that
+    of HLV, HLVX and HSV.  `time` is the platform's mtime; `msi`, `mti`, `mei`, `sei` and `sgei` (bit i is guest
+    external interrupt i+1) are levels.  `retired` pulses for every instruction that retires.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        self._table = csr_table(config)
+        members = {
+            "csr_addr": In(12),
+            "csr_op": In(CsrOp),
+            "csr_operand": In(64),
+            "csr_write": In(1),
+            "csr_commit": In(1),
+            "csr_rdata": Out(64),
+            "csr_illegal": Out(1),
+            "csr_virtual": Out(1),
+            "csr_new": Out(64),
+            "csr_flush": Out(1),
+            "csr_fence": Out(1),
+            "sys_op": In(SysOp),
+            "sys_illegal": Out(1),
+            "sys_virtual": Out(1),
+            "hlsv_illegal": Out(1),
+            "hlsv_virtual": Out(1),
+            "trap_valid": In(1),
+            "trap_interrupt": In(1),
+            "trap_cause": In(6),
+            "trap_epc": In(64),
+            "trap_tval": In(64),
+            "trap_gpa": In(64),
+            "trap_tinst": In(32),
+            "trap_gva": In(1),
+            "trap_pc": Out(64),
+            "trap_target": Out(Mode),
+            "xret_valid": In(1),
+            "xret_op": In(SysOp),
+            "xret_pc": Out(64),
+            "mode": Out(Mode, init={"priv": Priv.M, "v": 0}),
+            "data_mode": Out(Mode),
+            "hlsv_mode": Out(Mode),
+            "interrupt_valid": Out(1),
+            "interrupt_cause": Out(6),
+            "wfi_wake": Out(1),
+            "msi": In(1),
+            "mti": In(1),
+            "mei": In(1),
+            "sei": In(1),
+            "time": In(64),
+            "retired": In(1),
+            "events": In(Events),
+            "mmu": Out(MmuContext),
+            "pmp": Out(data.ArrayLayout(PmpEntry, config.pmp_entries)),
+        }
+        if config.geilen:
+            members["sgei"] = In(config.geilen)
+        super().__init__(members)
+
+    # --- values of registers and fields
+
+    def _find(self, key: str) -> tuple[Csr, Field]:
+        register, name = key.split(".")
+        return self._table[register], self._table[register].field(name)
+
+    def _root(self, csr: Csr, field: Field) -> str:
+        """Key of the storage behind a field."""
+        while field.kind is Kind.VIEW:
+            csr, field = self._find(field.of)
+        return f"{csr.name}.{field.name}"
+
+    def _stored(self, csr: Csr, field: Field) -> Value:
+        return self._store[self._root(csr, field)]
+
+    def _value(self, csr: Csr, field: Field) -> Value:
+        """What reading the field gives."""
+        key = f"{csr.name}.{field.name}"
+        match field.kind:
+            case Kind.CONSTANT:
+                value: Value = C(field.reset, field.width)
+            case Kind.LIVE:
+                value = self._live[key]
+            case Kind.MIXED:
+                value = self._mixed[key](self._store[key])
+            case Kind.VIEW:
+                value = self._value(*self._find(field.of))
+            case _:
+                value = self._store[key]
+        if field.gate:
+            value = value & self._get(field.gate).replicate(field.width)
+        return value
+
+    def _get(self, key: str) -> Value:
+        """Value of "register.field"; 0 if the configuration does not have it."""
+        register, name = key.split(".")
+        if register not in self._table:
+            return C(0, 1)
+        csr = self._table[register]
+        for field in csr.fields:
+            if field.name == name:
+                return self._value(csr, field)
+        return C(0, 1)
+
+    @staticmethod
+    def _assemble(fields: Iterable[tuple[int, Value]], width: int = 64) -> Value:
+        """A register of `width` bits from (lowest bit, value)."""
+        parts: list[Value] = []
+        top = 0
+        for low, value in sorted(fields, key=lambda item: item[0]):
+            parts += [C(0, low - top), value]
+            top = low + len(value)
+        return Cat(*parts, C(0, width - top))
+
+    def _register(self, name: str, width: int = 64) -> Value:
+        """Value of a register, cut to `width` bits; 0 if the configuration does not have it."""
+        if name not in self._table:
+            return C(0, width)
+        csr = self._table[name]
+        return self._assemble((field.low, self._value(csr, field)) for field in csr.fields)[:width]
+
+    # --- writes
+
+    def _legalise(self, csr: Csr, field: Field, wdata: Value) -> tuple[Value, Value]:
+        """Whether a write through `csr` changes the field at all, and what it writes."""
+        value = wdata[field.low:field.low + field.width]
+        changes: Value = C(1, 1)
+        if field.kind is Kind.VIEW:
+            _, rule = self._find(self._root(csr, field))
+        else:
+            rule = field
+        if rule.mask != -1:
+            value = value & C(rule.mask & ((1 << field.width) - 1), field.width)
+        if rule.legal is not None and len(rule.legal) < 1 << field.width:
+            legal = value.matches(*rule.legal)
+            if rule.otherwise is Otherwise.ZERO:
+                value = Mux(legal, value, 0)
+            else:
+                changes = legal
+        if field.lock is Lock.CONFIG:
+            value = Cat(value[0], value[0] & value[1], value[2:])
+            changes = ~self._stored(csr, field)[7]
+        elif field.lock is Lock.ADDRESS:
+            entry = int(csr.name.removeprefix("pmpaddr"))
+            top = field.width - 1
+            value = Cat(value[:top], wdata[top:54].any())
+            changes = ~self._pmp_config(entry)[7]
+            if entry + 1 < self._config.pmp_entries:
+                following = self._pmp_config(entry + 1)
+                changes &= ~(following[7] & (following[3:5] == _PMP_TOR))
+        if field.gate:
+            changes = changes & self._get(field.gate)
+        return changes, value
+
+    def _pmp_config(self, entry: int) -> Value:
+        return self._store[f"pmpcfg{entry // 8 * 2}.cfg{entry}"]
+
+    # --- the circuit
+
+    def elaborate(self, platform):
+        m = Module()
+        table, config = self._table, self._config
+        v = self.mode.v
+        has_h = config.has("h")
+
+        self._store = {
+            f"{csr.name}.{field.name}": Signal(field.width, init=field.reset, name=f"{csr.name}_{field.name}")
+            for csr in table.values() for field in csr.fields if field.kind in (Kind.STORED, Kind.MIXED)
+        }
+        store = self._store
+        self._signals(m)
+
+        # --- decoding.  In V=1 supervisor CSRs are replaced.
+        nibbles = []
+        for digit in range(3):
+            onehot = Signal(16, name=f"digit{digit}")
+            m.d.comb += onehot.eq(C(1, 16) << self.csr_addr.word_select(digit, 4))
+            nibbles.append(onehot)
+
+        def at(address: int) -> Value:
+            return nibbles[2][address >> 8] & nibbles[1][address >> 4 & 15] & nibbles[0][address & 15]
+
+        select: dict[str, Value] = {}
+        replaced = {csr.substitute: csr for csr in table.values() if csr.substitute}
+        for csr in table.values():
+            chosen = at(csr.address)
+            if csr.substitute:
+                chosen = chosen & ~v
+            if csr.name in replaced:
+                chosen = chosen | (at(replaced[csr.name].address) & v)
+            signal = Signal(name=f"select_{csr.name}")
+            m.d.comb += signal.eq(chosen)
+            select[csr.name] = signal
+
+        def selected(names: Iterable[str]) -> Value:
+            return any_of(select[name] for name in names)
+
+        # --- reading.  Shadows of whole registers (cycle of mcycle) share the term of what they show.
+        shown: dict[str, list[str]] = {}
+        for csr in table.values():
+            if len(csr.fields) == 1 and csr.fields[0].kind is Kind.VIEW and csr.read_only:
+                shown.setdefault(self._find(csr.fields[0].of)[0].name, []).append(csr.name)
+            elif any(field.kind is not Kind.CONSTANT or field.reset for field in csr.fields):
+                shown.setdefault(csr.name, []).append(csr.name)
+        terms = [self._guest_time & (select["time"] & v).replicate(64)] if "time" in table else []
+        for name, readers in shown.items():
+            current = Signal(64, name=f"value_{name}")
+            m.d.comb += current.eq(self._register(name))
+            chosen = selected(readers)
+            if name == "time":
+                chosen = chosen & ~v
+            terms.append(current & chosen.replicate(64))
+        m.d.comb += self.csr_rdata.eq(_or_tree(terms))
+
+        # --- writing.  CSRRS and CSRRC work on the stored part of MIXED fields (the software-writable bit of SEIP).
+        old, wdata = Signal(64), Signal(64)
+        m.d.comb += old.eq(self.csr_rdata)
+        for csr in table.values():
+            for field in csr.fields:
+                if field.kind is Kind.MIXED:
+                    with m.If(select[csr.name]):
+                        m.d.comb += old[field.low].eq(self._stored(csr, field))
+        with m.Switch(self.csr_op):
+            with m.Case(CsrOp.RS):
+                m.d.comb += wdata.eq(old | self.csr_operand)
+            with m.Case(CsrOp.RC):
+                m.d.comb += wdata.eq(old & ~self.csr_operand)
+            with m.Default():
+                m.d.comb += wdata.eq(self.csr_operand)
+        write = Signal()
+        m.d.comb += write.eq(self.csr_commit & self.csr_write)
+
+        new_terms = []
+        # by field and lowest bit of the write data: the same bits of several registers can share a multiplexer
+        self._writes: dict[str, dict[int, tuple[Value, list[Value]]]] = {key: {} for key in store}
+        for csr in table.values():
+            accepted: Value = C(1, 1)
+            for field in csr.fields:
+                if field.otherwise is Otherwise.DROP:
+                    accepted, _ = self._legalise(csr, field, wdata)
+            after = []
+            for field in csr.fields:
+                now = self._value(csr, field)
+                if field.writable:
+                    changes, value = self._legalise(csr, field, wdata)
+                    changes = changes & accepted
+                    key = self._root(csr, field)
+                    _, enables = self._writes[key].setdefault(field.low, (value, []))
+                    enables.append(write & select[csr.name] & changes)
+                    mixed = self._mixed.get(key)
+                    after.append((field.low, Mux(changes, mixed(value) if mixed else value, now)))
+                else:
+                    after.append((field.low, now))
+            if after:
+                new_terms.append(self._assemble(after) & select[csr.name].replicate(64))
+        m.d.comb += self.csr_new.eq(_or_tree(new_terms))
+
+        differs = self.csr_rdata ^ wdata
+        flushes = [select[csr.name] for csr in table.values() if csr.flush == -1]
+        masks: dict[int, list[str]] = {}
+        for csr in table.values():
+            for bit in range(64 if csr.flush > 0 else 0):
+                if csr.flush >> bit & 1:
+                    masks.setdefault(bit, []).append(csr.name)
+        flushes += [selected(names) & differs[bit] for bit, names in masks.items()]
+        m.d.comb += [
+            self.csr_flush.eq(any_of(flushes)),
+            self.csr_fence.eq(selected(name for name in table if name.startswith("pmp"))),
+        ]
+
+        # --- permission
+        m.submodules.access = access = CsrAccess(config)
+        m.d.comb += [
+            access.addr.eq(self.csr_addr),
+            access.write.eq(self.csr_write),
+            access.mode.eq(self.mode),
+            *(getattr(access, control.replace(".", "_")).eq(self._get(control)) for control in access.controls),
+            self.csr_illegal.eq(access.illegal),
+            self.csr_virtual.eq(access.virtual),
+        ]
+        m.submodules.legality = legality = Legality()
+        m.d.comb += [
+            legality.op.eq(self.sys_op),
+            legality.mode.eq(self.mode),
+            *(getattr(legality, name).eq(self._get(f"mstatus.{name}")) for name in ("tvm", "tw", "tsr")),
+            *(getattr(legality, name).eq(self._get(f"hstatus.{name}")) for name in ("vtvm", "vtw", "vtsr", "hu")),
+            self.sys_illegal.eq(legality.sys_illegal),
+            self.sys_virtual.eq(legality.sys_virtual),
+            self.hlsv_illegal.eq(legality.hlsv_illegal),
+            self.hlsv_virtual.eq(legality.hlsv_virtual),
+        ]
+
+        # --- interrupts
+        m.submodules.interrupts = interrupts = InterruptSelect()
+        m.d.comb += [
+            interrupts.pending.eq(self._register("mip", INTERRUPTS)),
+            interrupts.enable.eq(self._register("mie", INTERRUPTS)),
+            interrupts.mideleg.eq(self._register("mideleg", INTERRUPTS)),
+            interrupts.hideleg.eq(self._register("hideleg", INTERRUPTS)),
+            interrupts.mode.eq(self.mode),
+            interrupts.mie.eq(store["mstatus.mie"]),
+            interrupts.sie.eq(store["mstatus.sie"]),
+            interrupts.vsie.eq(self._get("vsstatus.sie")),
+            self.interrupt_valid.eq(interrupts.valid),
+            self.interrupt_cause.eq(interrupts.cause),
+            self.wfi_wake.eq(interrupts.wake),
+        ]
+
+        self._trap(m, wdata, write, select)
+        self._xret(m)
+        self._counters(m, wdata)
+
+        # Software's writes; where traps write too, `_trap` has taken them.
+        for key, writes in self._writes.items():
+            for value, enables in writes.values():
+                with m.If(any_of(enables)):
+                    m.d.sync += store[key].eq(value)
+
+        # --- modes of memory accesses, and what translation depends on
+        spvp = self._get("hstatus.spvp")
+        m.d.comb += [
+            self.data_mode.eq(self.mode),
+            self.hlsv_mode.priv.eq(Mux(spvp, Priv.S, Priv.U)),
+            self.hlsv_mode.v.eq(1),
+        ]
+        with m.If(store["mstatus.mprv"]):
+            m.d.comb += [
+                self.data_mode.priv.eq(Priv(store["mstatus.mpp"])),
+                self.data_mode.v.eq(self._get("mstatus.mpv") & (store["mstatus.mpp"] != Priv.M.value)),
+            ]
+        m.d.comb += [
+            self.mmu.satp.eq(self._register("satp")),
+            self.mmu.vsatp.eq(self._register("vsatp")),
+            self.mmu.hgatp.eq(self._register("hgatp")),
+            self.mmu.mxr.eq(self._get("mstatus.mxr")),
+            self.mmu.sum.eq(self._get("mstatus.sum")),
+            self.mmu.vmxr.eq(self._get("vsstatus.mxr")),
+            self.mmu.vsum.eq(self._get("vsstatus.sum")),
+            self.mmu.m_adue.eq(self._get("menvcfg.adue")),
+            self.mmu.h_adue.eq(self._get("henvcfg.adue")),
+            self.mmu.m_pbmte.eq(self._get("menvcfg.pbmte")),
+            self.mmu.h_pbmte.eq(self._get("henvcfg.pbmte")),
+        ]
+        for entry in range(config.pmp_entries):
+            m.d.comb += self.pmp[entry].eq(Cat(self._pmp_config(entry), store[f"pmpaddr{entry}.value"]))
+        if not has_h:
+            m.d.comb += self.hlsv_mode.v.eq(0)
+        return m
+
+    def _signals(self, m: Module) -> None:
+        """Values that hardware computes: LIVE and MIXED fields."""
+        sstc = "stimecmp" in self._table
+        has_h = self._config.has("h")
+        guest_time: Value = self.time
+        if has_h:
+            # A cycle late, which no instruction can notice: the mode changes between a write of htimedelta and a
+            # read of time that it affects.
+            delayed = Signal(64)
+            m.d.sync += delayed.eq(self.time + self._store["htimedelta.value"])
+            guest_time = delayed
+        self._guest_time = guest_time
+        self._live = {
+            "mip.msip": self.msi,
+            "mip.mtip": self.mti,
+            "mip.meip": self.mei,
+            "time.value": self.time,  # in V=0
+        }
+        self._mixed = {"mip.seip": lambda stored: stored | self.sei}
+        if sstc:
+            due = Signal()
+            m.d.sync += due.eq(self.time >= self._store["stimecmp.value"])
+            self._mixed["mip.stip"] = lambda stored: Mux(self._get("menvcfg.stce"), due, stored)
+        if has_h:
+            external: Value = self._store["hvip.vseip"]
+            timer: Value = self._store["hvip.vstip"]
+            if sstc:
+                guest_due = Signal()
+                m.d.sync += guest_due.eq(guest_time >= self._store["vstimecmp.value"])
+                timer = timer | (guest_due & self._get("henvcfg.stce"))
+            if self._config.geilen:
+                pending = Cat(C(0, 1), self.sgei)
+                external = external | pending.bit_select(self._store["hstatus.vgein"], 1)
+                self._live["hgeip.value"] = self.sgei
+                self._live["mip.sgeip"] = (self.sgei & self._store["hgeie.value"]).any()
+            self._live |= {"mip.vseip": external, "mip.vstip": timer}
+
+    def _trap(self, m: Module, wdata: Value, write: Value, select: dict[str, Value]) -> None:
+        """Trap entry.  The registers that traps and software write share one multiplexer per kind of register."""
+        store = self._store
+        has_h = self._config.has("h")
+        m.submodules.target = target = TrapSelect()
+        m.d.comb += [
+            target.interrupt.eq(self.trap_interrupt),
+            target.cause.eq(self.trap_cause),
+            target.mode.eq(self.mode),
+            target.medeleg.eq(self._register("medeleg", EXCEPTIONS)),
+            target.hedeleg.eq(self._register("hedeleg", EXCEPTIONS)),
+            target.mideleg.eq(self._register("mideleg", INTERRUPTS)),
+            target.hideleg.eq(self._register("hideleg", INTERRUPTS)),
+            self.trap_target.eq(target.target),
+        ]
+        to_m, to_hs, to_vs = Signal(), Signal(), Signal()
+        m.d.comb += [
+            to_m.eq(target.target.priv == Priv.M),
+            to_vs.eq(target.target.v),
+            to_hs.eq(~to_m & ~to_vs),
+        ]
+        exception = ~self.trap_interrupt
+        targets = [("m", to_m), ("s", to_hs)] + ([("vs", to_vs)] if has_h else [])
+
+        # VS-level interrupts (2, 6, 10) are numbered as supervisor interrupts (1, 5, 9) in VS-mode; in 13, the other
+        # interrupt that can get there, the low bits are those anyway.
+        code = Signal(6)
+        m.d.comb += code.eq(Cat(Mux(to_vs & self.trap_interrupt, 1, self.trap_cause[:2]), self.trap_cause[2:]))
+
+        base, vectored = Signal(62), Signal()
+        m.d.comb += [
+            base.eq(_or_tree([store[f"{prefix}tvec.base"] & chosen.replicate(62) for prefix, chosen in targets])),
+            vectored.eq(any_of(store[f"{prefix}tvec.mode"] & chosen for prefix, chosen in targets)),
+            self.trap_pc.eq(Cat(C(0, 2), (base + Mux(vectored & self.trap_interrupt, code, 0))[:62])),
+        ]
+
+        def shared(trap_value: Value, registers: dict[str, Value]) -> None:
+            """`registers` (all of one layout) take `trap_value` when the trap goes to their mode."""
+            for field in self._table[next(iter(registers))].fields:
+                part = slice(field.low, field.low + field.width)
+                value = Signal(field.width, name="next_" + "_".join([*registers, field.name]))
+                m.d.comb += value.eq(Mux(self.trap_valid, trap_value[part], wdata[part]))
+                for register, chosen in registers.items():
+                    key = f"{register}.{field.name}"
+                    self._writes[key].clear()
+                    with m.If((write & select[register]) | (self.trap_valid & chosen)):
+                        m.d.sync += store[key].eq(value)
+
+        shared(self.trap_epc, {f"{prefix}epc": chosen for prefix, chosen in targets})
+        shared(Cat(code, C(0, 57), self.trap_interrupt), {f"{prefix}cause": chosen for prefix, chosen in targets})
+        shared(self.trap_tval & exception.replicate(64), {f"{prefix}tval": chosen for prefix, chosen in targets})
+        if has_h:
+            guest_page_fault = exception & self.trap_cause.matches(*_GUEST_PAGE_FAULTS)
+            shared(self.trap_gpa[2:] & guest_page_fault.replicate(62), {"mtval2": to_m, "htval": to_hs})
+            shared(self.trap_tinst & exception.replicate(32), {"mtinst": to_m, "htinst": to_hs})
+
+        # Status.  These assignments come before software's in the netlist, but never happen in the same cycle.
+        supervisor = self.mode.priv != Priv.U  # as SPP holds it
+        with m.If(self.trap_valid):
+            m.d.sync += self.mode.eq(target.target)
+            with m.If(to_m):
+                m.d.sync += [
+                    store["mstatus.mpp"].eq(self.mode.priv),
+                    store["mstatus.mpie"].eq(store["mstatus.mie"]),
+                    store["mstatus.mie"].eq(0),
+                ]
+                if has_h:
+                    m.d.sync += [
+                        store["mstatus.mpv"].eq(self.mode.v),
+                        store["mstatus.gva"].eq(self.trap_gva & exception),
+                    ]
+            with m.If(to_hs):
+                m.d.sync += [
+                    store["mstatus.spp"].eq(supervisor),
+                    store["mstatus.spie"].eq(store["mstatus.sie"]),
+                    store["mstatus.sie"].eq(0),
+                ]
+                if has_h:
+                    m.d.sync += [
+                        store["hstatus.spv"].eq(self.mode.v),
+                        store["hstatus.gva"].eq(self.trap_gva & exception),
+                    ]
+                    with m.If(self.mode.v):
+                        m.d.sync += store["hstatus.spvp"].eq(supervisor)
+            if has_h:
+                with m.If(to_vs):
+                    m.d.sync += [
+                        store["vsstatus.spp"].eq(supervisor),
+                        store["vsstatus.spie"].eq(store["vsstatus.sie"]),
+                        store["vsstatus.sie"].eq(0),
+                    ]
+
+    def _xret(self, m: Module) -> None:
+        """MRET and SRET."""
+        store = self._store
+        has_h = self._config.has("h")
+        is_mret = self.xret_op == SysOp.MRET
+        m.d.comb += self.xret_pc.eq(Cat(C(0, 1), Mux(is_mret, store["mepc.value"], store["sepc.value"])))
+        with m.If(self.xret_valid & is_mret):
+            m.d.sync += [
+                self.mode.priv.eq(Priv(store["mstatus.mpp"])),
+                store["mstatus.mie"].eq(store["mstatus.mpie"]),
+                store["mstatus.mpie"].eq(1),
+                store["mstatus.mpp"].eq(Priv.U),
+            ]
+            with m.If(store["mstatus.mpp"] != Priv.M.value):
+                m.d.sync += store["mstatus.mprv"].eq(0)
+            if has_h:
+                m.d.sync += [
+                    self.mode.v.eq(store["mstatus.mpv"] & (store["mstatus.mpp"] != Priv.M.value)),
+                    store["mstatus.mpv"].eq(0),
+                ]
+
+        def sret(status: str) -> None:
+            m.d.sync += [
+                self.mode.priv.eq(Mux(store[f"{status}.spp"], Priv.S, Priv.U)),
+                store["mstatus.mprv"].eq(0),
+                store[f"{status}.sie"].eq(store[f"{status}.spie"]),
+                store[f"{status}.spie"].eq(1),
+                store[f"{status}.spp"].eq(0),
+            ]
+
+        with m.If(self.xret_valid & ~is_mret & ~self.mode.v):
+            sret("mstatus")
+            if has_h:
+                m.d.sync += [self.mode.v.eq(store["hstatus.spv"]), store["hstatus.spv"].eq(0)]
+        if has_h:
+            with m.If(~is_mret & self.mode.v):
+                m.d.comb += self.xret_pc.eq(Cat(C(0, 1), store["vsepc.value"]))
+            with m.If(self.xret_valid & ~is_mret & self.mode.v):
+                sret("vsstatus")
+
+    def _counters(self, m: Module, wdata: Value) -> None:
+        """Counters; a write by software wins over the count of the same cycle, its own retirement included."""
+
+        def counter(name: str, count: Value) -> None:
+            register = self._store[f"{name}.value"]
+            m.d.sync += register.eq(register + count)
+
+        counter("mcycle", ~self._get("mcountinhibit.cy"))
+        counter("minstret", self.retired & ~self._get("mcountinhibit.ir"))
+        events = Cat(C(0, 1), self.events.as_value())
+        for number in range(3, 3 + self._config.hpm_counters):
+            happened = Signal(name=f"event{number}")  # registered: pulses come from all over the core
+            m.d.sync += happened.eq(events.bit_select(self._store[f"mhpmevent{number}.event"], 1)
+                                    & ~self._get(f"mcountinhibit.hpm{number}"))
+            counter(f"mhpmcounter{number}", happened)

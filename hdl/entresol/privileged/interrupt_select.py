@@ -1,0 +1,60 @@
+"""Which interrupt is taken (privileged architecture, "Machine Interrupt (mip and mie) Registers" and, in the
+hypervisor chapter, "Hypervisor Interrupt (hvip, hip, and hie) Registers")."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..isa.causes import Interrupt
+from ..isa.privilege import Mode, Priv
+from .trap_select import INTERRUPTS
+
+#: Decreasing priority among interrupts to the same mode; the texts' orders for M, HS and VS agree.
+PRIORITY = (
+    Interrupt.MEI, Interrupt.MSI, Interrupt.MTI, Interrupt.SEI, Interrupt.SSI, Interrupt.STI, Interrupt.SGEI,
+    Interrupt.VSEI, Interrupt.VSSI, Interrupt.VSTI, Interrupt.LCOFI,
+)
+
+
+class InterruptSelect(wiring.Component):
+    """Chooses the interrupt to take in `mode`; combinational.
+
+    `pending`, `enable` (mip and mie), `mideleg` and `hideleg` are indexed with the interrupt code; `mie`, `sie` and
+    `vsie` are the global enables of mstatus, the HS-level sstatus and vsstatus.  An interrupt to a higher mode goes
+    first.  `valid` says that `cause` (code as in mip) is to be taken now; `wake` that some interrupt is pending and
+    locally enabled, which ends WFI whatever the modes and global enables.
+    """
+
+    pending: In(INTERRUPTS)
+    enable: In(INTERRUPTS)
+    mideleg: In(INTERRUPTS)
+    hideleg: In(INTERRUPTS)
+    mode: In(Mode)
+    mie: In(1)
+    sie: In(1)
+    vsie: In(1)
+    valid: Out(1)
+    cause: Out(6)
+    wake: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        ready, to_m, to_hs, to_vs, chosen = (Signal(INTERRUPTS) for _ in range(5))
+        m_on, hs_on, vs_on = Signal(), Signal(), Signal()
+        is_m, is_user = self.mode.priv == Priv.M, self.mode.priv == Priv.U
+        m.d.comb += [
+            m_on.eq(~is_m | self.mie),
+            hs_on.eq(~is_m & (self.mode.v | is_user | self.sie)),
+            vs_on.eq(~is_m & self.mode.v & (is_user | self.vsie)),
+            ready.eq(self.pending & self.enable),
+            self.wake.eq(ready.any()),
+            to_m.eq(ready & ~self.mideleg & m_on.replicate(INTERRUPTS)),
+            to_hs.eq(ready & self.mideleg & ~self.hideleg & hs_on.replicate(INTERRUPTS)),
+            to_vs.eq(ready & self.mideleg & self.hideleg & vs_on.replicate(INTERRUPTS)),
+            chosen.eq(Mux(to_m.any(), to_m, Mux(to_hs.any(), to_hs, to_vs))),
+            self.valid.eq(chosen.any()),
+        ]
+        for code in reversed(PRIORITY):
+            with m.If(chosen[code]):
+                m.d.comb += self.cause.eq(code)
+        return m
