@@ -77,6 +77,7 @@ class TlbLookup(data.Struct):
     access: Access
     mode: Mode  # effective mode
     hlvx: 1
+    size: 2  # log2(bytes) of a load or store; decides which block is checked where PMP splits a page
 
 
 class TlbResult(data.Struct):
@@ -85,4 +86,5 @@ class TlbResult(data.Struct):
     hit: 1  # translated and permitted; when 0, ask the walker, which loads the TLB or says what the fault is
     paddr: 56  # bytes
     io: 1  # uncached, strongly ordered (PMA or Svpbmt)
-    narrow: 1  # only the naturally aligned 4 bytes holding vaddr were checked (PMP boundary inside the page)
+    narrow: 1  # PMP splits the page: only the naturally aligned block of `size` (at least 4) bytes that holds vaddr
+    # was checked, for this lookup alone; the rest of a misaligned access needs a lookup of its own

@@ -1,0 +1,567 @@
+"""The page-table walker: second-level lookups, both translation stages, faults.
+
+The caches only ever grant.  Whatever they cannot grant is read from memory, so faults and updates of accessed and
+dirty bits are always decided on the page-table entry itself.
+"""
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, enum, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import CoreConfig
+from ..isa.causes import Cause
+from ..isa.privilege import Access, Priv
+from ..memory.types import Implicit, MemFault
+from .l2tlb import L2Tlb, Space, key_layout, level_shape, top_level
+from .permissions import first_stage_mxr, permitted, user_allowed
+from .pma import Pma
+from .pmp import Granule, PmpChecker
+from .tlb import fill_layout
+from .types import Fence, FenceOp, MmuContext, PmpEntry, TlbLookup
+
+
+class Pte(data.Struct):
+    """A page-table entry of Sv39, Sv48 or Sv57 (64 bits)."""
+
+    v: 1
+    r: 1
+    w: 1
+    x: 1
+    u: 1
+    g: 1
+    a: 1
+    d: 1
+    rsw: 2
+    ppn: 44
+    reserved: 7
+    pbmt: 2
+    n: 1
+
+
+class Refusal(enum.Enum, shape=2):
+    """The kinds of faults a walk can end with."""
+
+    PAGE = 0
+    ACCESS = 1
+    GUEST_PAGE = 2
+
+
+class Leaf(data.Struct):
+    """What one stage's leaf allows (the other stage and PMP apart)."""
+
+    r: 1
+    w: 1  # and D
+    x: 1
+    u: 1
+    io: 1  # PBMT is NC or IO
+    large: 1  # maps 2 MiB or more
+    fractured: 1  # maps more than 4 KiB
+
+
+ANYTHING = {"r": 1, "w": 1, "x": 1, "u": 1, "io": 0, "large": 1, "fractured": 0}
+
+
+class Walker(wiring.Component):
+    """Answers the misses of the two L1 TLBs, the data side first.
+
+    Requests (`d_*`, `i_*`): `valid` is held while the side wants the translation of `asked`, its last lookup.  A fill
+    (`*_fill_en`, with `fill`) precedes `done` by one cycle; `done` is a pulse, with `faulted` and `fault` if there is
+    no translation.  A request whose `valid` falls or whose side looks something else up (`moved`) is abandoned: it
+    fills nothing, and no `done` follows two cycles later or after; one in the very next cycle is to be ignored,
+    which happens by itself because `valid` is low then.
+    `fence_valid` is held until `fence_done`; a walk in progress is cut short first and begins anew afterwards.
+    `*_start` pulses when a request is accepted.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__({
+            "ctx": In(MmuContext), "pmp": In(data.ArrayLayout(PmpEntry, config.pmp_entries)),
+            **{f"{side}_{name}": In(shape) for side in "di"
+               for name, shape in (("valid", 1), ("asked", TlbLookup), ("moved", 1))},
+            **{f"{side}_{name}": Out(1) for side in "di" for name in ("fill_en", "done", "start")},
+            "fill": Out(fill_layout(config)), "faulted": Out(1), "fault": Out(MemFault),
+            "ptw_valid": Out(1), "ptw_update": Out(1), "ptw_addr": Out(config.bus_bits),
+            "ptw_expected": Out(64), "ptw_data": Out(64),
+            "ptw_done": In(1), "ptw_rdata": In(64), "ptw_error": In(1), "ptw_mismatch": In(1),
+            "fence_valid": In(1), "fence": In(Fence), "fence_done": Out(1),
+            "l2tlb_miss": Out(1), "walk_read": Out(1), "walk_vs_stage": Out(1), "walk_g_stage": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config, ctx = self._config, self.ctx
+        hypervisor = config.has("h")
+        root = top_level(config)
+        level_bits = level_shape(config)
+        svnapot, svpbmt, svadu = (int(config.has(name)) for name in ("svnapot", "svpbmt", "svadu"))
+
+        m.submodules.l2 = l2 = L2Tlb(config)
+        m.submodules.pma = pma = Pma(config)
+        m.submodules.pmp_checker = pmp = PmpChecker(config)
+
+        # ---- The request in hand
+        data_side = Signal()
+        asked = Signal(TlbLookup)
+        alive = Signal()  # the side has wanted it all the time, up to the last cycle
+        live = Signal()  # ... up to now, and no fence waits
+        wanted = Mux(data_side, self.d_valid & ~self.d_moved, self.i_valid & ~self.i_moved)
+        m.d.sync += alive.eq(alive & wanted)
+        m.d.comb += live.eq(alive & wanted & ~self.fence_valid)
+
+        v = asked.mode.v if hypervisor else Const(0)
+        machine = asked.mode.priv == Priv.M
+        s1 = Signal()
+        s2 = Signal()
+        top1 = Signal(level_bits)
+        top2 = Signal(level_bits)
+        first_mode = Mux(v, ctx.vsatp.mode, ctx.satp.mode)
+        first_asid = Mux(v, ctx.vsatp.asid, ctx.satp.asid)
+        first_ppn = Mux(v, ctx.vsatp.ppn, ctx.satp.ppn)
+        m.d.comb += [
+            s1.eq(~machine & first_mode.any()), s2.eq(v & ctx.hgatp.mode.any()),
+            top1.eq(first_mode[:2] + 2), top2.eq(ctx.hgatp.mode[:2] + 2),
+        ]
+
+        va = asked.vaddr
+        va_ok = Signal()
+        modes = range(2, root + 1)
+        with m.If(s1):
+            with m.Switch(top1):
+                for top in modes:
+                    with m.Case(top):
+                        high = va[20 + 9 * top:]
+                        m.d.comb += va_ok.eq(high.all() | ~high.any())
+        with m.Elif(s2):
+            with m.Switch(top2):
+                for top in modes:
+                    with m.Case(top):
+                        m.d.comb += va_ok.eq(~va[23 + 9 * top:].any())
+        with m.Else():
+            m.d.comb += va_ok.eq(~va[config.bus_bits:].any())
+
+        # ---- State of the walk
+        stage2 = Signal()  # the stage that pte, probes and reads are for
+        purpose = Signal(Implicit)  # what the G-stage translation is for; NONE: the access itself
+        level1 = Signal(level_bits)
+        level2 = Signal(level_bits)
+        level = Mux(stage2, level2, level1)
+        top = Mux(stage2, top2, top1)
+        gpa = Signal(64)
+        pa = Signal(56)
+        pte = Signal(Pte)
+        cached = Signal()  # pte is a leaf from the second-level TLB
+        table_known = Signal()  # the table came from there: its page is known to be readable, but no more than that
+        careful = Signal()  # use nothing from there
+        writable = Signal()  # the G-stage has allowed to write the VS-stage page-table entry
+        glob = Signal()
+        leaf1 = Signal(Leaf)
+        leaf2 = Signal(Leaf)
+        refusal = Signal(Refusal)
+        got = Signal()  # memory has answered
+        probe_level = Signal(range(root + 2))
+        leaf_way = Signal.like(l2.found_way)
+        way = Signal.like(l2.found_way)  # replaced next
+        m.d.sync += way.eq(way + 1 if config.l2tlb_ways > 1 else 0)
+
+        # ---- Addresses
+        address = Mux(stage2, gpa, va)  # what this stage translates
+        levels = range(root + 1)
+
+        def index(of, at):
+            """Page-table index, with the two more bits of a G-stage root."""
+            return Array(of[12 + 9 * i:23 + 9 * i] for i in levels)[at]
+
+        def entry_address(page, offset, widened):
+            return Cat(Const(0, 3), offset[:9], page) | Cat(Const(0, 12), offset[9:] & widened.replicate(2))
+
+        below = Signal(level_bits)
+        m.d.comb += below.eq(level - 1)
+        root_address = Mux(
+            stage2, entry_address(ctx.hgatp.ppn, index(gpa, top2), Const(1)),
+            entry_address(first_ppn, index(va, top1), Const(0)))
+        next_address = Signal(56)  # of the page-table entry one level down
+        m.d.comb += next_address.eq(entry_address(pte.ppn, index(address, below), Const(0)))
+        leaf_address = Signal(56)
+        m.d.comb += leaf_address.eq(Cat(address[:12], pte.ppn))
+        for i in levels[1:]:
+            with m.If(level == i):
+                m.d.comb += leaf_address[12:12 + 9 * i].eq(address[12:12 + 9 * i])
+        if svnapot:
+            with m.If((level == 0) & pte.n):
+                m.d.comb += leaf_address[12:16].eq(address[12:16])
+
+        gpa_ok = Signal()
+        with m.Switch(top2):
+            for i in modes:
+                with m.Case(i):
+                    m.d.comb += gpa_ok.eq(~gpa[23 + 9 * i:].any())
+
+        # ---- What the page-table entry says
+        store = Mux(stage2, (purpose == Implicit.WRITE) | (purpose == Implicit.NONE) & (asked.access == Access.STORE),
+                    asked.access == Access.STORE)
+        explicit = ~stage2 | (purpose == Implicit.NONE)
+        executes = explicit & (asked.access == Access.FETCH) | explicit & asked.hlvx & ~store
+        mxr = explicit & Mux(stage2, ctx.mxr, first_stage_mxr(ctx, v))
+        is_leaf = pte.r | pte.x
+        pbmt_enabled = Mux(v & ~stage2, ctx.h_pbmte, ctx.m_pbmte) & svpbmt
+        valid_leaf = Signal()
+        misaligned = Signal()
+        for i in levels[1:]:
+            with m.If((level == i) & pte.ppn[:9 * i].any()):
+                m.d.comb += misaligned.eq(1)
+        napot_ok = (level == 0) & (pte.ppn[:4] == 8) & svnapot
+        m.d.comb += valid_leaf.eq(
+            ~misaligned & ~(pte.n & ~napot_ok) & ~(pte.pbmt.any() & ~pbmt_enabled) & ~pte.pbmt.all())
+        valid_table = (level != 0) & ~(pte.d | pte.a | pte.u | pte.n | pte.pbmt.any())
+        valid = pte.v & ~(pte.w & ~pte.r) & ~pte.reserved.any() & Mux(is_leaf, valid_leaf, valid_table)
+        allowed = Signal()
+        m.d.comb += allowed.eq(
+            Mux(store, pte.w, Mux(executes, pte.x, pte.r | mxr & pte.x))
+            & Mux(stage2, pte.u, user_allowed(pte.u, ~pte.u, ctx, asked.mode, asked.access)))
+        update = ~pte.a | store & ~pte.d
+        hardware_update = Mux(v & ~stage2, ctx.h_adue, ctx.m_adue) & svadu
+        leaf = Signal(Leaf)
+        m.d.comb += [
+            leaf.r.eq(pte.r), leaf.w.eq(pte.w & pte.d), leaf.x.eq(pte.x), leaf.u.eq(pte.u), leaf.io.eq(pte.pbmt.any()),
+            leaf.large.eq(level != 0), leaf.fractured.eq((level != 0) | pte.n),
+        ]
+        updated = Signal(Pte)
+        m.d.comb += [updated.eq(pte), updated.a.eq(1), updated.d.eq(pte.d | store)]
+
+        # ---- PMA and PMP of what is accessed
+        beyond = pa[config.bus_bits:].any()
+        finishing = Signal()
+        page_ok = Signal()  # page tables: main memory
+        m.d.comb += [
+            pma.ppn.eq(pa[12:]), page_ok.eq(pma.memory & ~beyond),
+            pmp.pmp.eq(self.pmp), pmp.addr.eq(pa),
+            pmp.machine.eq(machine & finishing),
+            pmp.size.eq(Mux(finishing, Mux(asked.access == Access.FETCH, 2, asked.size), 3)),
+        ]
+        table_verdict = Signal.like(pmp.verdict)
+        checked = Signal()
+
+        # ---- The answer
+        perms = self.fill.fill.perms
+        final = Signal.like(self.fill)
+        verdict = pmp.verdict
+        m.d.comb += [
+            final.ppn.eq(pa[12:]),
+            final.fill.glob.eq(glob),
+            final.fill.large.eq(leaf1.large & leaf2.large & pma.large & (verdict.granule == Granule.LARGE)),
+            final.fill.fractured.eq(leaf1.fractured),
+            final.fill.narrow.eq(verdict.granule == Granule.WORD),
+            final.fill.perms.r1.eq(leaf1.r & verdict.r),
+            final.fill.perms.x1.eq(leaf1.x & verdict.r),
+            final.fill.perms.r2.eq(leaf2.r),
+            final.fill.perms.x2.eq(leaf2.x),
+            final.fill.perms.w.eq(leaf1.w & leaf2.w & verdict.w),
+            final.fill.perms.x.eq(leaf1.x & leaf2.x & verdict.x & ~pma.io),
+            final.fill.perms.s.eq(~s1 | ~leaf1.u),
+            final.fill.perms.u.eq(~s1 | leaf1.u),
+            final.fill.perms.io.eq(pma.io | leaf1.io | leaf2.io),
+        ]
+        fill_now = Signal()
+        granted = permitted(perms, ctx, asked.mode, asked.access, asked.hlvx)
+        m.d.comb += [
+            self.d_fill_en.eq(fill_now & live & data_side), self.i_fill_en.eq(fill_now & live & ~data_side),
+        ]
+        done = Signal()
+        m.d.comb += [
+            self.d_done.eq(done & alive & data_side), self.i_done.eq(done & alive & ~data_side),
+            self.fault.cause.eq(
+                Array(Mux(asked.access == Access.STORE, s, Mux(asked.access == Access.FETCH, f, l)) for f, l, s in (
+                    (Cause.INSTRUCTION_PAGE_FAULT, Cause.LOAD_PAGE_FAULT, Cause.STORE_PAGE_FAULT),
+                    (Cause.INSTRUCTION_ACCESS_FAULT, Cause.LOAD_ACCESS_FAULT, Cause.STORE_ACCESS_FAULT),
+                    (Cause.INSTRUCTION_GUEST_PAGE_FAULT, Cause.LOAD_GUEST_PAGE_FAULT, Cause.STORE_GUEST_PAGE_FAULT),
+                ))[refusal.as_value()]),
+            self.fault.vaddr.eq(va), self.fault.v.eq(v),
+        ]
+        with m.If(refusal == Refusal.GUEST_PAGE):
+            m.d.comb += [self.fault.gpa.eq(gpa), self.fault.implicit.eq(purpose)]
+
+        # ---- Second-level TLB
+        space = Signal(Space)
+        m.d.comb += [
+            space.v.eq(v), space.s1.eq(s1 & ~stage2), space.s2.eq(s2),
+            space.asid.eq(Mux(s1 & ~stage2, first_asid, 0)), space.vmid.eq(Mux(v, ctx.hgatp.vmid, 0)),
+            l2.space.eq(space), l2.cancel.eq(1),
+            l2.probe.gstage.eq(stage2), l2.probe.level.eq(probe_level), l2.probe.addr.eq(address),
+            l2.key.gstage.eq(stage2), l2.key.level.eq(level), l2.key.addr.eq(address),
+            l2.way.eq(way),
+            l2.fence.eq(self.fence),
+            pmp.flush.eq(self.fence_valid & (self.fence.op == FenceOp.ALL)),
+        ]
+        m.d.comb += [
+            self.ptw_addr.eq(pa), self.ptw_expected.eq(pte), self.ptw_data.eq(updated),
+            self.walk_vs_stage.eq(self.walk_read & ~stage2), self.walk_g_stage.eq(self.walk_read & stage2),
+        ]
+        found = l2.value
+        found_leaf = Signal(Pte)  # a leaf from the TLB in the form of a page-table entry
+        m.d.comb += [
+            found_leaf.v.eq(1), found_leaf.r.eq(found.perms.r1), found_leaf.w.eq(found.perms.w),
+            found_leaf.x.eq(found.perms.x1), found_leaf.u.eq(found.perms.u), found_leaf.a.eq(1),
+            found_leaf.d.eq(found.perms.w), found_leaf.ppn.eq(found.ppn), found_leaf.pbmt.eq(found.perms.io),
+        ]
+
+        def refuse(kind):
+            m.d.sync += refusal.eq(kind)
+            m.next = "REFUSE"
+
+        def proceed():
+            """A stage's leaf has been accepted."""
+            m.d.sync += pa.eq(leaf_address)
+            with m.If(stage2 & (purpose != Implicit.NONE)):  # back to the VS-stage page-table entry
+                m.d.sync += [
+                    stage2.eq(0), purpose.eq(Implicit.NONE), writable.eq(purpose == Implicit.WRITE),
+                    leaf2.eq(Leaf.const(ANYTHING)),
+                ]
+                m.next = "READ"
+            with m.Elif(~stage2 & s2):
+                m.d.sync += gpa.eq(leaf_address)
+                begin_gstage()
+                m.next = "PROBE"
+            with m.Else():
+                m.d.sync += stage2.eq(0)
+                m.next = "FINISH"
+
+        def begin_gstage():
+            m.d.sync += [stage2.eq(1), probe_level.eq(0)]
+
+        chosen = Signal(TlbLookup)
+        with m.FSM():
+            with m.State("IDLE"):
+                take = self.d_valid & ~self.d_moved
+                m.d.comb += chosen.eq(Mux(take, self.d_asked, self.i_asked))
+                m.d.sync += [
+                    data_side.eq(take), asked.eq(chosen), stage2.eq(0), probe_level.eq(1), cached.eq(0), careful.eq(0),
+                    writable.eq(0), glob.eq(0), leaf1.eq(Leaf.const(ANYTHING)), leaf2.eq(Leaf.const(ANYTHING)),
+                    purpose.eq(Implicit.NONE), pa.eq(chosen.vaddr), gpa.eq(chosen.vaddr), alive.eq(1),
+                ]
+                m.d.comb += [l2.probe.gstage.eq(0), l2.probe.level.eq(0), l2.probe.addr.eq(chosen.vaddr)]
+                with m.If(self.fence_valid):
+                    m.d.comb += [l2.fence_en.eq(1), self.fence_done.eq(1)]
+                with m.Elif(take | self.i_valid & ~self.i_moved):
+                    m.d.comb += [l2.probe_en.eq(1), self.d_start.eq(take), self.i_start.eq(~take)]
+                    m.next = "PROBE"
+
+            with m.State("PROBE"):
+                # Levels are probed upwards, one a cycle; the lowest that is found says where to begin
+                limit = Mux(stage2, top2, Mux(s1, top1, 0))
+                m.d.comb += [l2.cancel.eq(0), l2.probe_en.eq((probe_level <= limit) & ~careful)]
+                m.d.sync += probe_level.eq(probe_level + 1)
+                m.d.comb += [
+                    self.fill.ppn.eq(found.ppn), self.fill.fill.glob.eq(found.glob),
+                    self.fill.fill.fractured.eq(found.fractured), self.fill.fill.perms.eq(found.perms),
+                ]
+                last = careful | l2.answered & (l2.level == limit)
+                begin_at_root = Signal()
+                with m.If(~live):
+                    m.next = "IDLE"
+                with m.Elif(~stage2 & ~va_ok):
+                    refuse(Mux(s1, Refusal.PAGE, Mux(s2, Refusal.GUEST_PAGE, Refusal.ACCESS)))
+                with m.Elif(stage2 & ~gpa_ok):
+                    refuse(Refusal.GUEST_PAGE)
+                with m.Elif(~s1 & ~s2):
+                    m.next = "FINISH"
+                with m.Else():
+                    with m.If(l2.answered & ~stage2 & (l2.level == 0)):
+                        m.d.sync += leaf_way.eq(Mux(l2.found, l2.found_way, way))
+                        m.d.comb += self.l2tlb_miss.eq(~(l2.found & granted))
+                    with m.If(l2.answered & l2.found & ~stage2 & (l2.level == 0)):
+                        with m.If(granted):
+                            m.d.comb += [fill_now.eq(1), l2.cancel.eq(1), l2.probe_en.eq(0)]
+                            m.next = "DONE"
+                        with m.Else():
+                            m.d.comb += begin_at_root.eq(last)
+                    with m.Elif(l2.answered & l2.found):
+                        m.d.comb += [l2.cancel.eq(1), l2.probe_en.eq(0)]
+                        with m.If(stage2):
+                            m.d.sync += level2.eq(Mux(found.table, l2.level - 1, l2.level))
+                        with m.Else():
+                            m.d.sync += level1.eq(Mux(found.table, l2.level - 1, l2.level))
+                            m.d.sync += glob.eq(found.glob)
+                        with m.If(found.table):
+                            below_found = Signal(level_bits)
+                            m.d.comb += below_found.eq(l2.level - 1)
+                            m.d.sync += [
+                                pa.eq(entry_address(found.ppn, index(address, below_found), Const(0))),
+                                table_known.eq(1), got.eq(0), checked.eq(1),
+                            ]
+                            m.next = "READ"
+                        with m.Else():
+                            m.d.sync += [pte.eq(found_leaf), cached.eq(1)]
+                            m.next = "CHECK"
+                    with m.Elif(last):
+                        m.d.comb += begin_at_root.eq(1)
+                with m.If(begin_at_root):
+                    m.d.sync += [table_known.eq(0), got.eq(0), checked.eq(0)]
+                    m.d.comb += [l2.cancel.eq(1), l2.probe_en.eq(0)]
+                    with m.If(stage2):
+                        m.d.sync += [level2.eq(top2), pa.eq(root_address)]
+                        m.next = "READ"
+                    with m.Else():
+                        m.d.sync += [level1.eq(top1), glob.eq(0)]
+                        with m.If(~s1):  # the guest physical address is the virtual one
+                            begin_gstage()
+                        with m.Elif(s2):
+                            m.d.sync += [gpa.eq(root_address), purpose.eq(Implicit.READ)]
+                            begin_gstage()
+                        with m.Else():
+                            m.d.sync += pa.eq(root_address)
+                            m.next = "READ"
+
+            with m.State("READ"):
+                # PMP is checked while memory answers; main memory can be read without consequences
+                m.d.comb += [
+                    self.ptw_valid.eq(page_ok & ~got), pmp.valid.eq(~checked & page_ok & live),
+                    self.walk_read.eq(self.ptw_done),
+                ]
+                with m.If(self.ptw_done):
+                    m.d.sync += [got.eq(1), pte.eq(self.ptw_rdata)]
+                    with m.If(self.ptw_error):
+                        m.d.sync += refusal.eq(Refusal.ACCESS)
+                    with m.Else():
+                        m.d.sync += refusal.eq(Refusal.PAGE)
+                with m.If(pmp.done):
+                    m.d.sync += [checked.eq(1), table_verdict.eq(pmp.verdict)]
+                readable = Mux(checked, table_known | table_verdict.r, pmp.verdict.r)
+                with m.If(~page_ok):
+                    refuse(Refusal.ACCESS)
+                with m.Elif((got | self.ptw_done) & ~live):
+                    m.next = "IDLE"
+                with m.Elif((got | self.ptw_done) & (checked | pmp.done)):
+                    m.d.sync += cached.eq(0)
+                    with m.If(~readable | Mux(got, refusal == Refusal.ACCESS, self.ptw_error)):
+                        refuse(Refusal.ACCESS)
+                    with m.Else():
+                        m.next = "CHECK"
+
+            with m.State("CHECK"):
+                m.d.sync += [got.eq(0), checked.eq(0), table_known.eq(0)]
+                # The table just read is worth remembering, whatever the entry says
+                m.d.comb += [
+                    l2.key.level.eq(level + 1), l2.new.table.eq(1), l2.new.ppn.eq(pa[12:]), l2.new.glob.eq(glob & ~stage2),
+                ]
+                with m.If(~table_known & ~cached & (level != top) & (table_verdict.granule != Granule.WORD)):
+                    m.d.comb += l2.write_en.eq(live)
+                with m.If(~live):
+                    m.next = "IDLE"
+                with m.Elif(~valid | is_leaf & ~allowed):
+                    with m.If(cached):
+                        m.d.sync += probe_level.eq(level + 1)
+                        m.next = "RETRY"
+                    with m.Else():
+                        refuse(Mux(stage2, Refusal.GUEST_PAGE, Refusal.PAGE))
+                with m.Elif(~is_leaf):
+                    with m.If(stage2):
+                        m.d.sync += [level2.eq(below), pa.eq(next_address)]
+                        m.next = "READ"
+                    with m.Else():
+                        m.d.sync += [level1.eq(below), glob.eq(glob | pte.g)]
+                        with m.If(s2):
+                            m.d.sync += [gpa.eq(next_address), purpose.eq(Implicit.READ)]
+                            begin_gstage()
+                            m.next = "PROBE"
+                        with m.Else():
+                            m.d.sync += pa.eq(next_address)
+                            m.next = "READ"
+                with m.Elif(update):
+                    with m.If(cached):
+                        m.d.sync += probe_level.eq(level + 1)
+                        m.next = "RETRY"
+                    with m.Elif(~hardware_update):
+                        refuse(Mux(stage2, Refusal.GUEST_PAGE, Refusal.PAGE))
+                    with m.Elif(table_known):  # neither PMP nor the guest physical address of the table are known
+                        m.d.sync += careful.eq(1)
+                        m.next = "RESTART"
+                    with m.Elif(s2 & ~stage2 & ~writable):
+                        m.d.sync += purpose.eq(Implicit.WRITE)
+                        begin_gstage()
+                        m.next = "PROBE"
+                    with m.Elif(~table_verdict.w):
+                        refuse(Refusal.ACCESS)
+                    with m.Else():
+                        m.next = "UPDATE"
+                with m.Else():
+                    with m.If(stage2):
+                        m.d.sync += leaf2.eq(leaf)
+                    with m.Else():
+                        m.d.sync += [leaf1.eq(leaf), glob.eq(glob | pte.g)]
+                    with m.If(cached | (level == 0) & Mux(stage2, purpose == Implicit.NONE, 1)):
+                        proceed()
+                    with m.Else():
+                        m.next = "LEAF"
+
+            with m.State("LEAF"):
+                # Remember leaves of one stage that the combined entries do not replace: superpages, and where the
+                # VS-stage tables are
+                m.d.comb += [
+                    l2.new.ppn.eq(pte.ppn), l2.new.glob.eq(glob & ~stage2), l2.new.fractured.eq(~stage2),
+                    l2.new.perms.r1.eq(leaf.r), l2.new.perms.w.eq(leaf.w), l2.new.perms.x1.eq(leaf.x),
+                    l2.new.perms.u.eq(leaf.u), l2.new.perms.io.eq(leaf.io),
+                ]
+                representable = ~pte.ppn[len(l2.new.ppn):].any() & ~pte.n
+                with m.If(~live):
+                    m.next = "IDLE"
+                with m.Else():
+                    m.d.comb += l2.write_en.eq(representable)
+                    proceed()
+
+            with m.State("UPDATE"):
+                m.d.comb += [self.ptw_valid.eq(1), self.ptw_update.eq(1)]
+                with m.If(self.ptw_done):
+                    with m.If(~live):
+                        m.next = "IDLE"
+                    with m.Elif(self.ptw_error):
+                        refuse(Refusal.ACCESS)
+                    with m.Elif(self.ptw_mismatch):
+                        m.next = "READ"
+                    with m.Else():
+                        m.d.sync += pte.eq(updated)
+                        m.next = "CHECK"
+
+            with m.State("RETRY"):  # the cached leaf does not do: look further up
+                m.d.sync += cached.eq(0)
+                m.next = "PROBE"
+                with m.If(probe_level > top):
+                    m.d.sync += careful.eq(1)
+                    m.next = "RESTART"
+
+            with m.State("RESTART"):
+                m.d.sync += [
+                    stage2.eq(0), cached.eq(0), purpose.eq(Implicit.NONE), writable.eq(0),
+                    leaf1.eq(Leaf.const(ANYTHING)), leaf2.eq(Leaf.const(ANYTHING)),
+                ]
+                m.next = "PROBE"
+
+            with m.State("FINISH"):
+                m.d.comb += [
+                    finishing.eq(1), self.fill.eq(final), pmp.valid.eq(~beyond & (pma.memory | pma.io)),
+                    l2.key.level.eq(0), l2.way.eq(leaf_way),
+                    l2.new.ppn.eq(final.ppn), l2.new.glob.eq(glob), l2.new.perms.eq(final.fill.perms),
+                    l2.new.fractured.eq(leaf1.fractured),
+                ]
+                with m.If(~live):
+                    m.next = "IDLE"
+                with m.Elif(beyond | ~(pma.memory | pma.io)):
+                    refuse(Refusal.ACCESS)
+                with m.Elif(pmp.done):
+                    with m.If(~granted):
+                        refuse(Refusal.ACCESS)
+                    with m.Else():
+                        m.d.comb += [
+                            fill_now.eq(1),
+                            l2.write_en.eq((s1 | s2) & ~final.fill.narrow & ~final.fill.large),
+                        ]
+                        m.next = "DONE"
+
+            with m.State("DONE"):
+                m.d.comb += done.eq(1)
+                m.next = "IDLE"
+
+            with m.State("REFUSE"):
+                m.d.comb += [done.eq(1), self.faulted.eq(1)]
+                m.next = "IDLE"
+        return m
