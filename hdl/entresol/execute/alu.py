@@ -144,12 +144,9 @@ class Alu(wiring.Component):
         if zba:
             high = _if(~is_op(AluOp.SLLI_UW), high)
         m.d.comb += rotated.eq(Cat(Mux(distance[5] & ~word, high, a[:32]), Mux(distance[5] | word, a[:32], high)))
-        for low, width in ((3, 2), (1, 2), (0, 1)):
-            further = Signal(64, name=f"rotated_{low}")
-            with m.Switch(distance[low:low + width]):
-                for steps in range(1 << width):
-                    with m.Case(steps):
-                        m.d.comb += further.eq(rotated.rotate_right(steps << low))
+        for bit in reversed(range(5)):
+            further = Signal(64, name=f"rotated_{bit}")
+            m.d.comb += further.eq(Mux(distance[bit], rotated.rotate_right(1 << bit), rotated))
             rotated = further
         # A shift to the right by n keeps the bits below 64 - n (32 - n), one to the left those not below n, a shift
         # by zero and a rotation those not below 0, BEXT those below 1.

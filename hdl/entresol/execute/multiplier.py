@@ -1,6 +1,6 @@
 """The multiplier."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -37,6 +37,16 @@ class Multiplier(wiring.Component):
         a = pieces("a", self.a, self.op.as_value().matches(MulOp.MULH, MulOp.MULHSU))
         b = pieces("b", self.b, self.op.as_value().matches(MulOp.MULH))
 
+        def add(values: list[Value], name: str, width: int = 36) -> Value:
+            """The sum, as a signed number.  The signals in between are kept, or synthesis would make carry-save
+            adders of what the carry chains do in half the space."""
+            total = values[0]
+            for index, value in enumerate(values[1:], 1):
+                partial = Signal(signed(width), name=f"{name}_{index}", attrs={"keep": 1})
+                m.d.comb += partial.eq(total + value)
+                total = partial
+            return total
+
         sums = []
         for weight in range(7):
             products = []
@@ -44,9 +54,7 @@ class Multiplier(wiring.Component):
                 product = Signal(signed(34), name=f"product_{index}_{weight - index}")
                 m.d.comb += product.eq(a[index] * b[weight - index])
                 products.append(product)
-            total = Signal(signed(36), name=f"sum_{weight}")
-            m.d.comb += total.eq(sum(products[1:], products[0]))
-            sums.append(total)
+            sums.append(add(products, f"sum_{weight}"))
 
         # Sums of weights three apart lie in different bits of a row.  Sum 3 may be negative: its sign reaches into
         # sum 6, and goes there already now.
@@ -64,10 +72,9 @@ class Multiplier(wiring.Component):
                        else Cat(registered[weight], registered[weight][-1].replicate(bits - 36))
                        for weight, bits in fields)
 
-        total = Signal(128)
+        total = add([row((0, 32), (-1, 16), (3, 48), (6, 32)), row((-1, 16), (1, 48), (4, 64)),
+                     row((-1, 32), (2, 48), (5, 48))], "total", 128)
         m.d.comb += [
-            total.eq((row((0, 32), (-1, 16), (3, 48), (6, 32)) + row((-1, 16), (1, 48), (4, 64)))[:128]
-                     + row((-1, 32), (2, 48), (5, 48))),
             self.result.eq(Mux(high, total[64:], Mux(short, total[:32].as_signed(), total[:64]))),
         ]
         return m
