@@ -1,0 +1,82 @@
+"""The table of extensions and what is derived from it."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from entresol.config import CONFIGS, ConfigError, CoreConfig
+from entresol.isa.extensions import EXTENSIONS, check, closure, device_tree_extensions, isa_string, misa
+
+BASE = frozenset({"i", "zicsr", "zifencei", "s", "u"})
+
+
+def of(*extensions):
+    return SimpleNamespace(extensions=frozenset(extensions))
+
+
+def test_rows_name_rows():
+    for row in EXTENSIONS.values():
+        for other in (*row.requires, *row.implies, *row.conflicts):
+            assert other in EXTENSIONS, f"{row.name} names {other}"
+
+
+def test_what_is_implemented_needs_only_what_is_implemented():
+    for row in EXTENSIONS.values():
+        if row.implemented:
+            assert all(EXTENSIONS[other].implemented for other in (*row.requires, *row.implies)), row.name
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_named_configurations_are_sound(config):
+    assert check(config.extensions, False) is None
+
+
+@pytest.mark.parametrize(("extensions", "advice"), [
+    (BASE | {"zfoo"}, "remove it"),
+    (BASE | {"H"}, "write it in lower case, as 'h'"),
+    (BASE - {"s"} | {"h"}, "H requires S: add 's'"),
+    (BASE | {"p"}, "set allow_drafts=True"),
+    (BASE | {"f"}, "not implemented"),
+    (BASE | {"zca"}, "add 'c'"),
+    (BASE - {"zifencei"}, "add 'zifencei'"),
+    (BASE | {"zcb"}, "Zcb requires Zca: add 'zca'"),
+])
+def test_a_bad_choice_is_answered_with_advice(extensions, advice):
+    problem = check(extensions, False)
+    assert problem is not None and advice in problem and problem.endswith(".") and "\n" not in problem
+    with pytest.raises(ConfigError) as refused:
+        CoreConfig("bad", extensions, vm_modes=frozenset({"sv39"}))
+    assert str(refused.value) == problem
+
+
+def test_a_draft_is_admitted_only_on_request():
+    table = {**EXTENSIONS, "p": replace(EXTENSIONS["p"], implemented=True)}
+    assert "draft" in check(BASE | {"p"}, False, table)
+    assert check(BASE | {"p"}, True, table) is None
+    assert EXTENSIONS["p"].status == "draft" and EXTENSIONS["h"].status == "ratified"
+
+
+def test_contradictions_are_refused():
+    table = {name: replace(row, implemented=True) for name, row in EXTENSIONS.items()}
+    assert "Zfinx and F exclude each other" in check(BASE | {"f", "zfinx"}, False, table)
+    assert check(BASE | {"zfinx"}, False, table) is None
+
+
+def test_implied_extensions_satisfy_requirements():
+    assert closure({"c", "a"}) == {"c", "zca", "a", "zaamo", "zalrsc"}
+    assert check(BASE | {"c", "zcb"}, False) is None
+
+
+def test_isa_string_is_in_canonical_order():
+    config = of("i", "m", "a", "c", "h", "s", "u", "svinval", "sstc", "zba", "zicsr", "zifencei", "zcb", "shtvala",
+                "smepmp")
+    assert isa_string(config) == "rv64imach_zicsr_zifencei_zcb_zba_sstc_svinval_shtvala_smepmp"
+    assert device_tree_extensions(config)[:5] == ["i", "m", "a", "c", "h"]
+
+
+@pytest.mark.rule("misa_mxl_enc", "misa_extensions_enc", "misa_b_op")
+def test_misa():
+    assert misa(of("i", "m", "a", "c", "s", "u", "h")) == 2 << 62 | 0x14_1185
+    assert misa(of("i", "zba", "zbb")) == 2 << 62 | 1 << 8
+    assert misa(of("i", "zba", "zbb", "zbs")) == 2 << 62 | 1 << 8 | 1 << 1
