@@ -13,7 +13,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
-from ..isa.causes import Cause, Interrupt
+from ..isa.causes import Cause
 from ..isa.control import CsrOp, SysOp
 from ..isa.csrs import Csr, Field, Kind, Lock, Otherwise, csr_table
 from ..isa.privilege import Mode, Priv

@@ -131,9 +131,9 @@ def set_state(ctx, dut, state):
     "mcounteren_tm_clr", "mcounteren_tm_set", "scounteren_op", "H_virtinst_vs_nonhighctr_h0_m1",
     "H_virtinst_vu_nonhighctr_h0_s0_m1", "H_virtinst_vu_vs_nonhigh_allowedhs_tvm0",
     "H_virtinst_vu_nonhigh_supervisor_allowedhs_tvm0", "H_cause_virtual_instruction", "Zicsr_rw", "Zicsr_access",
-    "Zicsr_higher_priv", "Zicsr_illegal_mode", "Zicsr_illegal_acc", "menvcfg_stce_op2",
+    "Zicsr_higher_priv", "Zicsr_illegal_mode", "Zicsr_illegal_acc", "menvcfg_stce_op",
     "stateen_illegal_state_access", "mstateen0_envcfg_op", "hstateen0_envcfg_op", "mstateen0_se0_op",
-    "hstateen0_SE0_op", "mstateen_bit_63_op", "hstateen_bit_63_op", "stateen_op",
+    "hstateen0_se0_op", "mstateen_bit_63_op", "hstateen_bit_63_op", "stateen_op",
 )
 def test_every_register_in_every_mode(everything_config):
     dut = CsrAccess(everything_config)
@@ -159,7 +159,10 @@ def test_every_register_in_every_mode(everything_config):
     simulate(dut, scenario)
 
 
-@pytest.mark.rule("hstatus_vtvm_op", "H_virtinst_vs_sfence_sinval_satp_vtvm1", "mstatus_tvm_warl_op", "mstatus_modes")
+@pytest.mark.rule(
+    "hstatus_vtvm_op", "H_virtinst_vs_sfence_sinval_satp_vtvm1", "MSTATUS_TVM_WARL", "mstatus_tvm_op",
+    "mstatus_modes",
+)
 def test_satp_in_virtual_machines(everything_config):
     dut = CsrAccess(everything_config)
 
@@ -174,7 +177,7 @@ def test_satp_in_virtual_machines(everything_config):
     simulate(dut, scenario)
 
 
-@pytest.mark.rule("pmp_cfg_rv64_illegal", "menvcfgh_sz_acc_op", "H_illegal_high_half", "Zicsr_debug_illegal")
+@pytest.mark.rule("pmp_cfg_rv64_illegal", "menvcfgh_acc", "H_illegal_high_half", "Zicsr_debug_illegal")
 def test_exactly_the_implemented_registers_exist(everything_config):
     dut = CsrAccess(everything_config)
 

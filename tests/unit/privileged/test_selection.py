@@ -32,8 +32,8 @@ def simulate(dut, scenario):
 
 
 @pytest.mark.rule(
-    "H_trap_deleg", "hedeleg_op", "hideleg_op", "medeleg_mideleg_op2", "trap_never_trans_lower", "trap_horiz",
-    "trap_def_M_mode", "medeleg_enc_txt",
+    "H_trap_deleg", "hedeleg_op", "hideleg_op", "MEDELEG_OP", "MIDELEG_OP", "trap_never_trans_lower", "trap_horiz",
+    "trap_def_M_mode", "medeleg_enc",
 )
 def test_the_target_mode_follows_the_delegation():
     dut = TrapSelect()
@@ -83,8 +83,9 @@ def select(pending, enable, mideleg, hideleg, mode, mie, sie, vsie):
 
 @pytest.mark.rule(
     "intr_mip_mie_op", "intr_M_mode_highest_pri", "intr_M_mode_pri", "hsint_priority", "hideleg_hs",
-    "sie_sip_supervisor_strap", "s_interrupt_priority", "sip_sie_priority_bit_order", "trap_del_intr_priv_lvl",
-    "mstatus_mie_sie_op2", "mstatus_xie_intr_en_dis", "sstatus_sie", "wfi_unaffected_conditions", "wfi_resume_reason",
+    "sie_sip_supervisor_strap", "s_interrupt_priority", "sip_priority_bit_order", "sie_priority_bit_order",
+    "trap_del_intr_priv_lvl", "mstatus_mie_op", "mstatus_sie_op", "mstatus_xie_intr_en_dis", "sstatus_sie_acc",
+    "sstatus_sie_op", "wfi_unaffected_conditions",
 )
 def test_the_interrupt_taken():
     dut = InterruptSelect()

@@ -1,0 +1,359 @@
+"""What each register holds after writes of ones and zeros, and how fields alias each other.  Masks are from the
+text's register layouts."""
+
+import pytest
+
+from entresol.isa.control import CsrOp
+
+ONES = (1 << 64) - 1
+STATUS = 1 << 1 | 1 << 5 | 1 << 8 | 1 << 18 | 1 << 19  # SIE SPIE SPP SUM MXR
+XL64 = 2 << 32  # UXL or VSXL
+TVEC = ONES - 2
+CAUSE = 1 << 63 | 0x3F
+ENVCFG = 7 << 61 | 0xF1  # STCE PBMTE ADUE CBZE CBCFE CBIE FIOM
+
+# address: (after writing ones, after writing zeros), with every other register full of ones
+VALUES = {
+    0x300: (0xC0_007E_19AA | XL64 | 2 << 34, XL64 | 2 << 34),  # mstatus
+    0x301: (2 << 62 | 0x14_1185, 2 << 62 | 0x14_1185),  # misa: A C H I M S U
+    0x302: (0xF0_B7FE, 0),  # medeleg: all that can happen below M-mode
+    0x303: (0x1666, 0x1444),  # mideleg: VS-level and guest external interrupts always delegated
+    0x304: (0x1EEE, 0),  # mie
+    0x305: (TVEC, 0),
+    0x306: (0x1F, 0),  # mcounteren: CY TM IR HPM3 HPM4
+    0x320: (0x1D, 0),  # mcountinhibit
+    0x340: (ONES, 0),
+    0x341: (ONES - 1, 0),  # mepc
+    0x342: (CAUSE, 0),
+    0x343: (ONES, 0),
+    0x30A: (ENVCFG, 0),  # menvcfg
+    0x34A: (0xFFFF_FFFF, 0),  # mtinst
+    0x34B: (ONES >> 2, 0),  # mtval2
+    0x30C: (3 << 62, 0), 0x30D: (1 << 63, 0), 0x30E: (1 << 63, 0), 0x30F: (1 << 63, 0),  # mstateen
+    0x323: (0, 0), 0x324: (0, 0),  # mhpmevent3 and 4: no such event
+    **{0x320 + number: (0, 0) for number in range(5, 32)},
+    **{0xB00 + number: (0, 0) for number in range(5, 32)},
+    0xB00: (ONES, 0), 0xB02: (ONES, 0), 0xB03: (ONES, 0), 0xB04: (ONES, 0),  # counters, inhibited
+    **{0x3B0 + number: ((1 << 31) - 1, 0) for number in range(16)},  # pmpaddr: bits 32:2 of 33
+    0x100: (STATUS | XL64, XL64),
+    0x104: (0x222, 0),
+    0x144: (0x222, 0x220),  # sip: only SSIP can be written
+    0x105: (TVEC, 0),
+    0x106: (0x1F, 0),
+    0x10A: (0xF1, 0),
+    0x140: (ONES, 0),
+    0x141: (ONES - 1, 0),
+    0x142: (CAUSE, 0),
+    0x143: (ONES, 0),
+    0x14D: (ONES, 0),  # stimecmp
+    0x10C: (0, 0), 0x10D: (0, 0), 0x10E: (0, 0), 0x10F: (0, 0),  # sstateen
+    0x600: (0x0070_33C0 | XL64, XL64),  # hstatus, GEILEN = 3
+    0x602: (0xC_B1FE, 0),  # hedeleg: the table's writable bits
+    0x603: (0x444, 0),  # hideleg
+    0x604: (0x1444, 0),  # hie
+    0x644: (0x444, 0x440),  # hip: only VSSIP can be written
+    0x645: (0x444, 0),  # hvip
+    0x607: (0xE, 0),  # hgeie
+    0x606: (0x1F, 0),
+    0x60A: (ENVCFG, 0),
+    0x605: (ONES, 0),
+    0x643: (ONES >> 2, 0),
+    0x64A: (0xFFFF_FFFF, 0),
+    0x60C: (3 << 62, 0), 0x60D: (1 << 63, 0), 0x60E: (1 << 63, 0), 0x60F: (1 << 63, 0),  # hstateen
+    0x680: ((1 << 58) - 4, 0),  # hgatp: mode 15 not taken, root table aligned to 16 KiB
+    0x200: (STATUS | XL64, XL64),
+    0x204: (0x222, 0),
+    0x244: (0x222, 0x220),
+    0x205: (TVEC, 0),
+    0x240: (ONES, 0),
+    0x241: (ONES - 1, 0),
+    0x242: (CAUSE, 0),
+    0x243: (ONES, 0),
+    0x24D: (ONES, 0),
+    0x180: (0, 0), 0x280: (0, 0),  # satp and vsatp: a write of mode 15 does nothing
+}
+# what is read-only, or tested apart because writes have consequences or depend on others
+READ_ONLY = {0xF11: 0, 0xF12: 0, 0xF13: 0, 0xF14: 0, 0xF15: 0, 0xE12: 0}
+APART = {0x344, 0x3A0, 0x3A2, *range(0xC00, 0xC20)}
+
+
+async def fill(b):
+    """Ones everywhere that lets fields of others appear; counters stand still."""
+    for address in (0x320, 0x303, 0x603, 0x30A, 0x30C, 0x30D, 0x30E, 0x30F):
+        await b.write(address, ONES)
+    b.set(sei=1)
+    await b.write(0x344, ONES)  # SSIP
+    await b.write(0x645, ONES)
+
+
+def test_the_list_is_complete(everything_config):
+    from entresol.isa.csrs import csr_table
+
+    addresses = {csr.address for csr in csr_table(everything_config).values()}
+    assert addresses == set(VALUES) | set(READ_ONLY) | APART
+
+
+@pytest.mark.rule(
+    "mideleg_acc_h", "hedeleg_acc", "hideleg_acc", "hvip_acc", "HGATP_MODE_WARL", "HGATP_VMID", "hgatp_vmid_lsbs",
+    "hgatp_ppn_op", "satp_mode_op_unsupported", "vsatp_mode_unsupported_v0", "GEILEN", "hgeie_acc", "hgeie_op",
+    "hip_hie_acc", "hie_acc", "hip_acc", "mip_mie_vs", "medeleg_when_rd0", "medeleg_no_rd1", "medeleg_16_no_rd0",
+    "mideleg_no_rd1", "mtvec_base_align_4B", "mepc_align", "sepc_acc", "sepc_op", "sepc_mode", "VSEPC_WARL",
+    "mcounteren_flds_mandatory", "MCOUNTEREN_FLDS_WARL", "scounteren_acc", "HCOUNTEREN_WARL", "hstatus_vsxl_64",
+    "hstatus_vgein_op", "mstatus_sxl_acc_mxlen64", "mstatus_uxl_acc_mxlen64", "stateen_reserved_roz",
+    "Zicsr_wpri_roz", "ZICSR_WARL", "htval_val", "mtval2_val", "sip_acc", "sie_acc", "sip_seip_acc", "sip_seip_op",
+    "ASIDLEN", "scause_exception_code_sz", "VSCAUSE_WLRL", "VSTVAL_WARL", "hip_vssip_vssie_op",
+    "MHPMCOUNTER_N_RDONLY0", "MHPMEVENT_N_RDONLY0",
+)
+def test_ones_and_zeros(bench):
+    async def scenario(b):
+        await fill(b)
+        for address, (ones, zeros) in VALUES.items():
+            before = b.read(address)
+            await b.write(address, ONES)
+            assert b.read(address) == ones, hex(address)
+            await b.write(address, 0)
+            assert b.read(address) == zeros, hex(address)
+            if address == 0x144 or address == 0x644:
+                await fill(b)
+            await b.write(address, before)
+        for address, value in READ_ONLY.items():
+            assert b.read(address) == value
+            assert b.attempt(address, write=True) == "illegal"
+
+    bench.run(scenario)
+
+
+@pytest.mark.rule(
+    "H_vscsrs_sub", "H_vscsrs_v1", "H_scsrs_nomatch", "vsatp_mode_unsupported_v1", "vsstatus_acc", "vsstatus_op",
+    "vsip_vsie_acc", "vsip_vsie_op", "vstvec_acc", "vstvec_op", "vsscratch_acc", "vsscratch_op", "vspec_acc",
+    "vspec_op", "vscause_acc", "vscause_op", "vstval_acc", "vstval_op", "vsatp_acc", "vsatp_op",
+)
+def test_supervisor_registers_are_replaced_in_virtual_machines(bench):
+    pairs = {0x14D: 0x24D, 0x100: 0x200, 0x104: 0x204, 0x105: 0x205, 0x140: 0x240, 0x141: 0x241, 0x142: 0x242,
+             0x143: 0x243, 0x144: 0x244, 0x180: 0x280}
+
+    async def scenario(b):
+        await fill(b)
+        await b.write(0x606, 0x1F)
+        await b.write(0x306, 0x1F)
+        await b.write(0x60A, ONES)
+        await b.write(0x30C, ONES)
+        await b.write(0x60C, ONES)
+        hs = {}
+        for number, address in enumerate(pairs):
+            await b.write(address, 8 << 60 | 0x1000 + 16 * number)
+            hs[address] = b.read(address)
+        await b.write(0x106, 0)
+        await b.go("VS")
+        vs = {}
+        for number, address in enumerate(pairs):
+            await b.write(address, 9 << 60 | 0x2_0122 + 16 * number)
+            vs[address] = b.read(address)
+        assert vs[0x180] == 9 << 60 | 0x2_0122 + 16 * 9
+        await b.write(0x180, 10 << 60 | 5)  # Sv57, which this configuration does not have
+        assert b.read(0x180) == vs[0x180]
+        await b.write(0x106, 0x15)  # not replaced
+        await b.go("M")
+        for address, replacement in pairs.items():
+            assert b.read(replacement) == vs[address], hex(address)
+            assert b.read(address) == hs[address], hex(address)
+        assert b.read(0x106) == 0x15
+
+    bench.run(scenario)
+
+
+@pytest.mark.rule("satp_mode_op_unsupported", "HGATP_MODE_WARL", "vsatp_mode_unsupported_v0")
+def test_modes_of_translation(bench):
+    async def scenario(b):
+        for address in (0x180, 0x280):
+            full = 8 << 60 | (1 << 60) - 1
+            await b.write(address, full)
+            assert b.read(address) == full
+            await b.write(address, 9 << 60 | 1)
+            assert b.read(address) == 9 << 60 | 1
+            for mode in (1, 2, 7, 10, 11, 15):
+                await b.write(address, mode << 60 | 0x123)
+                assert b.read(address) == 9 << 60 | 1
+            await b.write(address, 0)
+            assert b.read(address) == 0
+        await b.write(0x680, 8 << 60 | 0x1004)
+        for mode in (10, 11, 1):  # the other fields are written
+            await b.write(0x680, mode << 60 | mode << 44 | 0x2007)
+            assert b.read(0x680) == 8 << 60 | mode << 44 | 0x2004
+        await b.write(0x680, 9 << 60)
+        assert b.read(0x680) == 9 << 60
+        assert b.get("mmu").hgatp.mode == 9
+
+    bench.run(scenario)
+
+
+def test_read_modify_write(bench):
+    async def scenario(b):
+        assert await b.write(0x340, 0xF0F0) == 0
+        assert await b.write(0x340, 0x0FF0, CsrOp.RS) == 0xF0F0
+        assert await b.write(0x340, 0x00F0, CsrOp.RC) == 0xFFF0
+        assert b.read(0x340) == 0xFF00
+        b.set(csr_addr=0x340, csr_write=0, csr_op=CsrOp.RW, csr_operand=5, csr_commit=1)
+        await b.tick()
+        b.set(csr_commit=0, csr_write=1, csr_operand=6)
+        await b.tick()
+        assert b.read(0x340) == 0xFF00
+
+    bench.run(scenario)
+
+
+@pytest.mark.rule("MSTATUS_XPP_WARL", "mstatus_mpp_sz", "MENVCFG_CBIE_WARL", "menvcfg_cbie_op")
+def test_reserved_values(bench):
+    async def scenario(b):
+        for written, read in ((0, 0), (1, 1), (3, 3), (2, 0)):
+            await b.write(0x300, written << 11)
+            assert b.read(0x300) >> 11 & 3 == read
+        for address in (0x30A, 0x60A, 0x10A):
+            for written, read in ((1, 1), (3, 3), (2, 0)):
+                await b.write(address, written << 4)
+                assert b.read(address) == read << 4
+        for event, read in ((20, 20), (21, 0), (1, 1), (31, 0)):
+            await b.write(0x323, event)
+            assert b.read(0x323) == read
+
+    bench.run(scenario)
+
+
+@pytest.mark.rule(
+    "menvcfg_stce_op", "menvcfg_adue_henvcfg_adue_rdonly0", "menvcfg_pbmte_henvcfg_pbmte_rdonly0",
+    "mstateen_lower_priv_roz", "hstateen_bit_63_writable",
+)
+def test_what_a_higher_register_turns_off_reads_as_zero(bench):
+    async def scenario(b):
+        await b.write(0x60A, ONES)
+        assert b.read(0x60A) == 0xF1
+        for bit in (61, 62, 63):
+            await b.write(0x30A, 1 << bit)
+            await b.write(0x60A, ONES)
+            assert b.read(0x60A) == 0xF1 | 1 << bit
+            context = b.get("mmu")
+            assert (context.m_adue, context.m_pbmte) == (bit == 61, bit == 62)
+            assert (context.h_adue, context.h_pbmte) == (bit == 61, bit == 62)
+            await b.write(0x60A, 0)
+            assert not b.get("mmu").h_adue and not b.get("mmu").h_pbmte
+            await b.write(0x60A, ONES)
+            await b.write(0x30A, 0)
+            assert not b.get("mmu").h_adue and not b.get("mmu").h_pbmte
+        for number in range(4):
+            await b.write(0x60C + number, ONES)
+            assert b.read(0x60C + number) == 0
+            await b.write(0x30C + number, 1 << 63)
+            await b.write(0x60C + number, ONES)
+            assert b.read(0x60C + number) == 1 << 63
+
+    bench.run(scenario)
+
+
+@pytest.mark.rule(
+    "pmp_l_bit_function", "pmp_l_bit_write_protection", "PMPCFG_WARL", "pmp_cfg_rv64_layout", "PMPADDR_WARL",
+    "PMP_A_L_RST",
+)
+def test_pmp(bench):
+    async def scenario(b):
+        assert b.read(0x3A0) == b.read(0x3A2) == 0
+        await b.write(0x3A2, 0x1F_0102_0304_05FF & ~(0xFF << 8) | 0x12 << 8)
+        # W without R becomes neither; bits 6:5 are zero
+        assert b.read(0x3A2) == 0x1F_0100_0304_059F & ~(0xFF << 8) | 0x10 << 8
+        for entry in (3, 8, 15):
+            await b.write(0x3B0 + entry, 0x1234_5678 + entry)
+            locked = entry == 8
+            assert b.read(0x3B0 + entry) == (0 if locked else 0x1234_5678 + entry)
+        await b.write(0x3A2, 0)
+        assert b.read(0x3A2) == 0x9F
+        # an address above those there are stays above them
+        await b.write(0x3B5, 1 << 40 | 7)
+        assert b.read(0x3B5) == 1 << 30 | 7
+        await b.write(0x3B5, 1 << 60)
+        assert b.read(0x3B5) == 0
+        # a locked TOR entry locks the address below, another mode does not
+        await b.write(0x3A0, 0x88 << 24 | 0x98 << 48)
+        for entry in range(7):
+            await b.write(0x3B0 + entry, 0x77)
+            assert b.read(0x3B0 + entry) == (0x1234_567B if entry == 3 else 0 if entry in (2, 6) else 0x77)
+        await b.write(0x3A0, 0x0706_0504_0302_0101)
+        assert b.read(0x3A0) == 0x0798_0504_8800_0101
+        entry = b.get("pmp")[3]
+        assert (entry.l, entry.a, entry.addr, entry.r) == (1, 1, 0x1234_567B, 0)
+        assert b.get("pmp")[5].x and b.get("pmp")[5].r and not b.get("pmp")[5].w
+        # every write of the PMP makes the MMU forget
+        for address, fence in ((0x3A0, 1), (0x3BF, 1), (0x340, 0), (0x300, 0)):
+            b.attempt(address, write=True)
+            assert b.get("csr_fence") == fence and (not fence or b.get("csr_flush"))
+
+    bench.run(scenario)
+
+
+def test_writes_that_flush(bench):
+    async def scenario(b):
+        def flushes(address, operand, op=CsrOp.RW):
+            b.attempt(address, True, op, operand)
+            return b.get("csr_flush")
+
+        for address in (0x180, 0x280, 0x680, 0x30A, 0x60A, 0x10A):
+            assert flushes(address, 0)
+        for address in (0x305, 0x340, 0x341, 0x304, 0x344, 0x302, 0x303, 0x603, 0x306, 0x105, 0x104):
+            assert not flushes(address, ONES)
+        for address, bits in ((0x300, {11, 12, 17, 18, 19, 39}), (0x100, {18, 19}), (0x200, {18, 19}), (0x600, {8})):
+            for bit in range(64):
+                assert flushes(address, 1 << bit, CsrOp.RS) == (bit in bits), (hex(address), bit)
+                assert not flushes(address, 1 << bit, CsrOp.RC)
+        await b.write(0x300, 1 << 18)
+        assert flushes(0x100, 1 << 18, CsrOp.RC) and not flushes(0x100, 1 << 18, CsrOp.RS)
+        await b.go("VS")
+        assert not flushes(0x100, 1 << 18, CsrOp.RC) and flushes(0x100, 1 << 19, CsrOp.RS)
+
+    bench.run(scenario)
+
+
+@pytest.mark.rule("sstatus_acc", "mstatus_xpie_op", "mstatus_xpp_op")
+def test_sstatus_is_part_of_mstatus(bench):
+    async def scenario(b):
+        await b.write(0x300, STATUS)
+        assert b.read(0x100) == STATUS | XL64
+        await b.write(0x100, 1 << 5)
+        assert b.read(0x300) == 1 << 5 | XL64 | 2 << 34
+        await b.write(0x200, STATUS)
+        assert b.read(0x300) == 1 << 5 | XL64 | 2 << 34
+        context = b.get("mmu")
+        assert (context.sum, context.mxr, context.vsum, context.vmxr) == (0, 0, 1, 1)
+        await b.write(0x100, 1 << 18)
+        await b.write(0x200, 1 << 19)
+        context = b.get("mmu")
+        assert (context.sum, context.mxr, context.vsum, context.vmxr) == (1, 0, 0, 1)
+
+    bench.run(scenario)
+
+
+@pytest.mark.rule(
+    "M_mode_at_rst", "mstatus_mie_rst", "mstatus_mprv_rst", "hgatp_vsatp_mode_rst", "mcause_rst_zero",
+    "mstateen_zero_initialization", "misa_extensions_rst",
+)
+def test_reset(bench):
+    async def scenario(b):
+        assert b.mode == "M"
+        for address in (0x304, 0x342, 0x30C, 0x30F, 0x680, 0x280, 0x180, 0x3A0, 0x302):
+            assert b.read(address) == 0
+        assert b.read(0x300) == XL64 | 2 << 34
+
+    bench.run(scenario)
+
+
+def test_without_the_hypervisor_extension(bare_bench):
+    async def scenario(b):
+        for address, ones in ((0x300, 0x7E_19AA | XL64 | 2 << 34), (0x302, 0xB3FE), (0x303, 0x222), (0x304, 0xAAA),
+                              (0x344, 0x222), (0x301, 2 << 62 | 0x14_1105)):
+            await b.write(address, ONES)
+            assert b.read(address) == ones
+        await b.write(0x302, 1 << 13)
+        await b.write(0x105, 0x8000)
+        await b.go("U")
+        assert await b.trap(13, epc=0x40, tval=0x50) == 0x8000
+        assert b.mode == "HS" and b.read(0x141) == 0x40 and b.read(0x143) == 0x50
+        assert not b.get("mmu").hgatp.mode and not b.get("mmu").vsatp.mode
+
+    bare_bench.run(scenario)
