@@ -57,10 +57,15 @@ def value_layout(config: CoreConfig) -> data.StructLayout:
     fields r1, x1, w (which includes D), u and io (not PMA) what the page-table entry says.  `ppn` is a supervisor
     physical page, but a guest physical one in a VS-stage leaf while the G-stage translates.
     """
-    return data.StructLayout({
-        "glob": 1, "fractured": 1, "table": 1, "perms": Permissions,
-        "ppn": max(config.bus_bits, config.va_bits) - 12,
-    })
+    return data.StructLayout(
+        {
+            "glob": 1,
+            "fractured": 1,
+            "table": 1,
+            "perms": Permissions,
+            "ppn": max(config.bus_bits, config.va_bits) - 12,
+        }
+    )
 
 
 class L2Tlb(wiring.Component):
@@ -76,37 +81,57 @@ class L2Tlb(wiring.Component):
         self._config = config
         self._sets = config.l2tlb_entries // config.l2tlb_ways
         way = range(max(2, config.l2tlb_ways))
-        super().__init__({
-            "space": In(Space),
-            "probe_en": In(1), "probe": In(key_layout(config)), "cancel": In(1),
-            "answered": Out(1), "level": Out(level_shape(config)), "found": Out(1), "found_way": Out(way),
-            "value": Out(value_layout(config)),
-            "write_en": In(1), "key": In(key_layout(config)), "way": In(way), "new": In(value_layout(config)),
-            "fence_en": In(1), "fence": In(Fence),
-        })
+        super().__init__(
+            {
+                "space": In(Space),
+                "probe_en": In(1),
+                "probe": In(key_layout(config)),
+                "cancel": In(1),
+                "answered": Out(1),
+                "level": Out(level_shape(config)),
+                "found": Out(1),
+                "found_way": Out(way),
+                "value": Out(value_layout(config)),
+                "write_en": In(1),
+                "key": In(key_layout(config)),
+                "way": In(way),
+                "new": In(value_layout(config)),
+                "fence_en": In(1),
+                "fence": In(Fence),
+            }
+        )
 
     def _page(self, key):
         """The page number of `key` in units of what its level maps."""
-        return Array(key.addr[12 + 9 * level:] for level in range(top_level(self._config) + 1))[key.level]
+        return Array(key.addr[12 + 9 * level :] for level in range(top_level(self._config) + 1))[key.level]
 
     def _set(self, page, gstage, level):
         bits = (self._sets - 1).bit_length()
         salt = Cat(Const(0, max(bits - 3, 0)), level[:2], gstage)[:bits]
-        return page[:bits] ^ page[bits:2 * bits] ^ salt
+        return page[:bits] ^ page[bits : 2 * bits] ^ salt
 
     def elaborate(self, platform):
         m = Module()
         config = self._config
         bits = (self._sets - 1).bit_length()
         page_bits = config.va_bits + 1 - 12
-        layout = data.StructLayout({
-            "valid": 1, "gstage": 1, "level": level_shape(config), "epoch": EPOCH_BITS,
-            "space": Space, "tag": page_bits - bits, "value": value_layout(config),
-        })
+        layout = data.StructLayout(
+            {
+                "valid": 1,
+                "gstage": 1,
+                "level": level_shape(config),
+                "epoch": EPOCH_BITS,
+                "space": Space,
+                "tag": page_bits - bits,
+                "value": value_layout(config),
+            }
+        )
 
         # Epochs of the groups: per V not global, global, fractured; and all of the G-stage
-        epochs = [[Signal(EPOCH_BITS, name=f"epoch_v{v}_{kind}") for kind in ("plain", "global", "fractured")]
-                  for v in range(2)]
+        epochs = [
+            [Signal(EPOCH_BITS, name=f"epoch_v{v}_{kind}") for kind in ("plain", "global", "fractured")]
+            for v in range(2)
+        ]
         gstage_epoch = Signal(EPOCH_BITS)
         # Where fractured and superpage entries lie, as far as the upper or the lower half of the address space
         spread = [Signal(2, name=f"spread_v{v}") for v in range(2)]
@@ -137,11 +162,15 @@ class L2Tlb(wiring.Component):
         fence_page = self.fence.addr[12:]
         m.d.comb += [
             new_page.eq(self._page(self.key)),
-            entry.valid.eq(~erase), entry.gstage.eq(self.key.gstage), entry.level.eq(self.key.level),
+            entry.valid.eq(~erase),
+            entry.gstage.eq(self.key.gstage),
+            entry.level.eq(self.key.level),
             entry.epoch.eq(epoch(self.key.gstage, self.space.v, self.new.glob, self.new.fractured)),
-            entry.space.eq(self.space), entry.tag.eq(new_page[bits:]), entry.value.eq(self.new),
+            entry.space.eq(self.space),
+            entry.tag.eq(new_page[bits:]),
+            entry.value.eq(self.new),
             write_set.eq(self._set(new_page, self.key.gstage, self.key.level)),
-            erase.eq(sweeping | self.fence_en),
+            erase.eq(sweeping | self.fence_en & self.fence.by_addr),
         ]
         with m.If(sweeping):
             m.d.comb += write_set.eq(swept)
@@ -156,9 +185,11 @@ class L2Tlb(wiring.Component):
             read = ram.read_port()
             write = ram.write_port()
             m.d.comb += [
-                read.en.eq(self.probe_en), read.addr.eq(self._set(page, self.probe.gstage, self.probe.level)),
+                read.en.eq(self.probe_en),
+                read.addr.eq(self._set(page, self.probe.gstage, self.probe.level)),
                 write.en.eq(erase | self.write_en & (self.way == way)),
-                write.addr.eq(write_set), write.data.eq(entry),
+                write.addr.eq(write_set),
+                write.data.eq(entry),
             ]
             candidate = read.data
             same_space = Cat(
@@ -167,10 +198,16 @@ class L2Tlb(wiring.Component):
                 candidate.space.vmid == self.space.vmid,
             ).all()
             hit = (
-                candidate.valid & (candidate.gstage == asked_key.gstage) & (candidate.level == asked_key.level)
-                & (candidate.epoch == epoch(asked_key.gstage, self.space.v, candidate.value.glob,
-                                            candidate.value.fractured))
-                & (candidate.tag == asked_page[bits:]) & same_space & ~sweeping
+                candidate.valid
+                & (candidate.gstage == asked_key.gstage)
+                & (candidate.level == asked_key.level)
+                & (
+                    candidate.epoch
+                    == epoch(asked_key.gstage, self.space.v, candidate.value.glob, candidate.value.fractured)
+                )
+                & (candidate.tag == asked_page[bits:])
+                & same_space
+                & ~sweeping
             )
             with m.If(hit):
                 m.d.sync += [self.found.eq(1), self.found_way.eq(way), self.value.eq(candidate.value)]

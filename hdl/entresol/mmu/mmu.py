@@ -23,10 +23,17 @@ class TlbPort(wiring.Signature):
     """
 
     def __init__(self):
-        super().__init__({
-            "lookup_en": Out(1), "lookup": Out(TlbLookup), "tlb": In(TlbResult),
-            "walk_valid": Out(1), "walk_done": In(1), "walk_faulted": In(1), "walk_fault": In(MemFault),
-        })
+        super().__init__(
+            {
+                "lookup_en": Out(1),
+                "lookup": Out(TlbLookup),
+                "tlb": In(TlbResult),
+                "walk_valid": Out(1),
+                "walk_done": In(1),
+                "walk_faulted": In(1),
+                "walk_fault": In(MemFault),
+            }
+        )
 
 
 class PtwPort(wiring.Signature):
@@ -38,10 +45,19 @@ class PtwPort(wiring.Signature):
 
     def __init__(self, addr_width: int):
         self.addr_width = addr_width
-        super().__init__({
-            "valid": Out(1), "update": Out(1), "addr": Out(addr_width), "expected": Out(64), "data": Out(64),
-            "done": In(1), "rdata": In(64), "error": In(1), "mismatch": In(1),
-        })
+        super().__init__(
+            {
+                "valid": Out(1),
+                "update": Out(1),
+                "addr": Out(addr_width),
+                "expected": Out(64),
+                "data": Out(64),
+                "done": In(1),
+                "rdata": In(64),
+                "error": In(1),
+                "mismatch": In(1),
+            }
+        )
 
     def __eq__(self, other):
         return isinstance(other, PtwPort) and self.addr_width == other.addr_width
@@ -59,13 +75,24 @@ class Mmu(wiring.Component):
     def __init__(self, config: CoreConfig):
         self._config = config
         ptw = {f"ptw_{name}": member for name, member in PtwPort(config.bus_bits).members.items()}
-        super().__init__({
-            "ctx": In(MmuContext), "pmp": In(data.ArrayLayout(PmpEntry, config.pmp_entries)),
-            "i": In(TlbPort()), "d": In(TlbPort()), **ptw,
-            "fence_valid": In(1), "fence": In(Fence), "fence_done": Out(1),
-            "itlb_miss": Out(1), "dtlb_miss": Out(1), "l2tlb_miss": Out(1),
-            "walk_read": Out(1), "walk_vs_stage": Out(1), "walk_g_stage": Out(1),
-        })
+        super().__init__(
+            {
+                "ctx": In(MmuContext),
+                "pmp": In(data.ArrayLayout(PmpEntry, config.pmp_entries)),
+                "i": In(TlbPort()),
+                "d": In(TlbPort()),
+                **ptw,
+                "fence_valid": In(1),
+                "fence": In(Fence),
+                "fence_done": Out(1),
+                "itlb_miss": Out(1),
+                "dtlb_miss": Out(1),
+                "l2tlb_miss": Out(1),
+                "walk_read": Out(1),
+                "walk_vs_stage": Out(1),
+                "walk_g_stage": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -76,8 +103,18 @@ class Mmu(wiring.Component):
 
         for name in ("ctx", "pmp", "fence_valid", "fence", "ptw_done", "ptw_rdata", "ptw_error", "ptw_mismatch"):
             m.d.comb += getattr(walker, name).eq(getattr(self, name))
-        for name in ("fence_done", "l2tlb_miss", "walk_read", "walk_vs_stage", "walk_g_stage",
-                     "ptw_valid", "ptw_update", "ptw_addr", "ptw_expected", "ptw_data"):
+        for name in (
+            "fence_done",
+            "l2tlb_miss",
+            "walk_read",
+            "walk_vs_stage",
+            "walk_g_stage",
+            "ptw_valid",
+            "ptw_update",
+            "ptw_addr",
+            "ptw_expected",
+            "ptw_data",
+        ):
             m.d.comb += getattr(self, name).eq(getattr(walker, name))
         m.d.comb += [self.itlb_miss.eq(walker.i_start), self.dtlb_miss.eq(walker.d_start)]
 
@@ -105,32 +142,43 @@ class Mmu(wiring.Component):
         everything = self.fence.op == FenceOp.ALL
         with m.If(self.fence_valid):
             m.d.comb += [
-                drop_en.eq(1), drop.by_addr.eq(self.fence.by_addr & ~everything
-                                               & (self.fence.op != FenceOp.HFENCE_GVMA)),
+                drop_en.eq(1),
+                drop.by_addr.eq(self.fence.by_addr & ~everything & (self.fence.op != FenceOp.HFENCE_GVMA)),
                 drop.addr.eq(self.fence.addr),
-                drop.m.eq(everything), drop.v0.eq(everything | (self.fence.op == FenceOp.SFENCE_VMA)),
+                drop.m.eq(everything),
+                drop.v0.eq(everything | (self.fence.op == FenceOp.SFENCE_VMA)),
                 drop.v1.eq(self.fence.op != FenceOp.SFENCE_VMA),
-                drop.keep_global.eq(self.fence.by_id & (
-                    (self.fence.op == FenceOp.SFENCE_VMA) | (self.fence.op == FenceOp.HFENCE_VVMA))),
+                drop.keep_global.eq(
+                    self.fence.by_id & ((self.fence.op == FenceOp.SFENCE_VMA) | (self.fence.op == FenceOp.HFENCE_VVMA))
+                ),
             ]
         with m.Elif(filling & (filled.priv != Priv.M)):
             for v in range(2):
                 with m.If((filled.v == v) & ~current[v]):
                     other = Cat(held[v].s1, held[v].s2, held[v].vmid) != Cat(now[v].s1, now[v].s2, now[v].vmid)
                     m.d.comb += [
-                        drop_en.eq(1), (drop.v1 if v else drop.v0).eq(1), drop.keep_global.eq(~other),
+                        drop_en.eq(1),
+                        (drop.v1 if v else drop.v0).eq(1),
+                        drop.keep_global.eq(~other),
                     ]
                     m.d.sync += held[v].eq(now[v])
 
         for side, port, tlb in (("i", self.i, itlb), ("d", self.d, dtlb)):
             m.d.comb += [
-                tlb.ctx.eq(ctx), tlb.current.eq(current), tlb.drop_en.eq(drop_en), tlb.drop.eq(drop),
-                tlb.lookup_en.eq(port.lookup_en), tlb.lookup.eq(port.lookup), port.tlb.eq(tlb.result),
+                tlb.ctx.eq(ctx),
+                tlb.current.eq(current),
+                tlb.drop_en.eq(drop_en),
+                tlb.drop.eq(drop),
+                tlb.lookup_en.eq(port.lookup_en),
+                tlb.lookup.eq(port.lookup),
+                port.tlb.eq(tlb.result),
                 getattr(walker, f"{side}_valid").eq(port.walk_valid),
                 getattr(walker, f"{side}_asked").eq(tlb.asked),
                 getattr(walker, f"{side}_moved").eq(port.lookup_en),
-                tlb.fill_en.eq(getattr(walker, f"{side}_fill_en")), tlb.fill.eq(walker.fill),
+                tlb.fill_en.eq(getattr(walker, f"{side}_fill_en")),
+                tlb.fill.eq(walker.fill),
                 port.walk_done.eq(getattr(walker, f"{side}_done")),
-                port.walk_faulted.eq(walker.faulted), port.walk_fault.eq(walker.fault),
+                port.walk_faulted.eq(walker.faulted),
+                port.walk_fault.eq(walker.fault),
             ]
         return m

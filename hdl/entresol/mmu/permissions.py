@@ -43,5 +43,7 @@ def permitted(perms, ctx, mode, access, hlvx) -> Value:
     (hypervisor chapter, "Hypervisor Virtual-Machine Load and Store Instructions").
     """
     load = (perms.r1 | perms.x1 & first_stage_mxr(ctx, mode.v)) & (perms.r2 | perms.x2 & ctx.mxr)
-    kind = Mux(access == Access.STORE, perms.w, Mux(access == Access.FETCH, perms.x, Mux(hlvx, perms.x & perms.x1, load)))
+    kind = Mux(
+        access == Access.STORE, perms.w, Mux(access == Access.FETCH, perms.x, Mux(hlvx, perms.x & perms.x1, load))
+    )
     return kind & user_allowed(perms.u, perms.s, ctx, mode, access)

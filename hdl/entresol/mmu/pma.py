@@ -16,9 +16,14 @@ class Pma(wiring.Component):
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        super().__init__({
-            "ppn": In(config.bus_bits - 12), "memory": Out(1), "io": Out(1), "large": Out(1),
-        })
+        super().__init__(
+            {
+                "ppn": In(config.bus_bits - 12),
+                "memory": Out(1),
+                "io": Out(1),
+                "large": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

@@ -53,11 +53,18 @@ class PmpChecker(wiring.Component):
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        super().__init__({
-            "pmp": In(data.ArrayLayout(PmpEntry, config.pmp_entries)),
-            "flush": In(1), "valid": In(1), "addr": In(config.bus_bits), "machine": In(1), "size": In(2),
-            "done": Out(1), "verdict": Out(PmpVerdict),
-        })
+        super().__init__(
+            {
+                "pmp": In(data.ArrayLayout(PmpEntry, config.pmp_entries)),
+                "flush": In(1),
+                "valid": In(1),
+                "addr": In(config.bus_bits),
+                "machine": In(1),
+                "size": In(2),
+                "done": Out(1),
+                "verdict": Out(PmpVerdict),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -68,8 +75,18 @@ class PmpChecker(wiring.Component):
             return m
 
         entries = Array(self.pmp[i].as_value() for i in range(count))
-        locked = Signal()
-        m.d.comb += locked.eq(Cat(self.pmp[i].l for i in range(count)).any())
+        # Unlocked entries restrict M only where an access could match half of one
+        relaxed = Signal()
+        restricts = []
+        for i in range(count):
+            entry = self.pmp[i]
+            restricts += [
+                entry.l,
+                entry.a == 2,
+                (entry.a == 3) & ~entry.addr[:9].all(),
+                (entry.a == 1) & (entry.addr[:10].any() | (self.pmp[i - 1].addr[:10].any() if i else 0)),
+            ]
+        m.d.sync += relaxed.eq(~Cat(restricts).any() & ~self.flush)
 
         # Blocks known to be uniform
         tag_bits = self._config.bus_bits - 21
@@ -81,7 +98,9 @@ class PmpChecker(wiring.Component):
             with m.If(entry.valid & (entry.machine == self.machine) & (tag == self.addr[21:])):
                 m.d.comb += [
                     recall.eq(1),
-                    self.verdict.r.eq(entry.r), self.verdict.w.eq(entry.w), self.verdict.x.eq(entry.x),
+                    self.verdict.r.eq(entry.r),
+                    self.verdict.w.eq(entry.w),
+                    self.verdict.x.eq(entry.x),
                     self.verdict.granule.eq(Granule.LARGE),
                 ]
 
@@ -132,8 +151,8 @@ class PmpChecker(wiring.Component):
         past_last = Signal()
         m.d.comb += past_last.eq(index == count)
         complete = Signal()
-        bypass = Signal()  # unlocked entries never restrict M
-        m.d.comb += bypass.eq(self.machine & ~locked)
+        bypass = Signal()
+        m.d.comb += bypass.eq(self.machine & relaxed)
 
         match_number = Signal(range(count + 1))
         grant = Signal()
@@ -170,7 +189,9 @@ class PmpChecker(wiring.Component):
             m.d.sync += [index.eq(0), loaded.eq(0), below_start.eq(0), below_end.eq(0)]
         with m.Else():
             m.d.sync += [
-                entry.eq(entries[index]), index.eq(index + 1), loaded.eq(1),
+                entry.eq(entries[index]),
+                index.eq(index + 1),
+                loaded.eq(1),
             ]
             with m.If(loaded):
                 m.d.sync += [below_start.eq(bound_above_start), below_end.eq(bound_above_end)]
@@ -180,8 +201,12 @@ class PmpChecker(wiring.Component):
             for i in range(self.KNOWN):
                 with m.If(victim == i):
                     m.d.sync += [
-                        tags[i].eq(self.addr[21:]), known[i].valid.eq(1), known[i].machine.eq(self.machine),
-                        known[i].r.eq(result.r), known[i].w.eq(result.w), known[i].x.eq(result.x),
+                        tags[i].eq(self.addr[21:]),
+                        known[i].valid.eq(1),
+                        known[i].machine.eq(self.machine),
+                        known[i].r.eq(result.r),
+                        known[i].w.eq(result.w),
+                        known[i].x.eq(result.x),
                     ]
         with m.If(self.flush):
             m.d.sync += [entry.valid.eq(0) for entry in known]

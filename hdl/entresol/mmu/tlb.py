@@ -17,7 +17,6 @@ class Class(enum.Enum, shape=2):
     M = 0  # M-mode: untranslated
     V0 = 1  # HS and U
     V1 = 2  # VS and VU
-    NONE = 3  # matches nothing
 
 
 class Drop(data.Struct):
@@ -51,7 +50,7 @@ class L1Tlb(wiring.Component):
 
     `lookup_en`/`lookup` in one cycle, `result` from the next one on until the next `lookup_en` (combinational from
     registers and from SUM and MXR of `ctx`).  `current` (indexed by V) says whether the entries of class V0 and V1
-    belong to the address space that is in force; while they don't, they match nothing.
+    belong to the address space that is in force; while they don't, they answer nothing.
     `fill_en`/`fill` writes the translation of the last lookup, which is repeated in `asked`; a lookup in a later cycle
     can hit it.  `drop_en`/`drop` removes entries; a fill in the same cycle survives.  At most one valid entry matches
     an address, because a fill first removes what overlaps it.
@@ -60,12 +59,20 @@ class L1Tlb(wiring.Component):
     def __init__(self, config: CoreConfig, entries: int):
         self._config = config
         self._entries = entries
-        super().__init__({
-            "ctx": In(MmuContext), "current": In(2),
-            "lookup_en": In(1), "lookup": In(TlbLookup), "result": Out(TlbResult), "asked": Out(TlbLookup),
-            "fill_en": In(1), "fill": In(fill_layout(config)),
-            "drop_en": In(1), "drop": In(Drop),
-        })
+        super().__init__(
+            {
+                "ctx": In(MmuContext),
+                "current": In(2),
+                "lookup_en": In(1),
+                "lookup": In(TlbLookup),
+                "result": Out(TlbResult),
+                "asked": Out(TlbLookup),
+                "fill_en": In(1),
+                "fill": In(fill_layout(config)),
+                "drop_en": In(1),
+                "drop": In(Drop),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -73,10 +80,7 @@ class L1Tlb(wiring.Component):
         tag_bits = top + 1 - 12
 
         def address_space(lookup):
-            return Mux(
-                lookup.mode.priv == Priv.M, Class.M,
-                Mux(lookup.mode.v, Mux(self.current[1], Class.V1, Class.NONE),
-                    Mux(self.current[0], Class.V0, Class.NONE)))
+            return Mux(lookup.mode.priv == Priv.M, Class.M, Mux(lookup.mode.v, Class.V1, Class.V0))
 
         valid = Signal(self._entries)
         large = Signal(self._entries)
@@ -92,6 +96,7 @@ class L1Tlb(wiring.Component):
         match = Signal(self._entries)
         overlap = Signal(self._entries)
         match_q = Signal()
+        usable_q = Signal()  # ... and belongs to the address space in force
         index_q = Signal(range(self._entries))
         overlap_q = Signal(self._entries)
 
@@ -100,7 +105,7 @@ class L1Tlb(wiring.Component):
             owner_i = Signal(Class, name=f"class{i}")
             glob = Signal(name=f"global{i}")
             fractured = Signal(name=f"fractured{i}")
-            high = valid[i] & (owner_i.as_value() == owner) & (tag[9:] == self.lookup.vaddr[21:top + 1]) & canonical
+            high = valid[i] & (owner_i.as_value() == owner) & (tag[9:] == self.lookup.vaddr[21 : top + 1]) & canonical
             if i == 0:
                 high &= ~transient | repeated
             m.d.comb += [
@@ -121,10 +126,12 @@ class L1Tlb(wiring.Component):
                     m.d.sync += valid[i].eq(0)
             with m.If(self.fill_en & (slot == i)):
                 m.d.sync += [
-                    valid[i].eq(1), large[i].eq(self.fill.fill.large), tag.eq(self.asked.vaddr[12:]),
-                    owner_i.eq(Mux(self.asked.mode.priv == Priv.M, Class.M,
-                                   Mux(self.asked.mode.v, Class.V1, Class.V0))),
-                    glob.eq(self.fill.fill.glob), fractured.eq(self.fill.fill.fractured),
+                    valid[i].eq(1),
+                    large[i].eq(self.fill.fill.large),
+                    tag.eq(self.asked.vaddr[12:]),
+                    owner_i.eq(address_space(self.asked)),
+                    glob.eq(self.fill.fill.glob),
+                    fractured.eq(self.fill.fill.fractured),
                 ]
         with m.If(self.fill_en):
             m.d.sync += victim.eq(victim + 1)
@@ -133,10 +140,15 @@ class L1Tlb(wiring.Component):
 
         with m.If(self.lookup_en):
             m.d.sync += [
-                self.asked.eq(self.lookup), match_q.eq(match.any()), overlap_q.eq(overlap),
-                index_q.eq(Cat(
-                    Cat(match[i] for i in range(self._entries) if i >> bit & 1).any()
-                    for bit in range(len(index_q)))),
+                self.asked.eq(self.lookup),
+                match_q.eq(match.any()),
+                overlap_q.eq(overlap),
+                usable_q.eq((owner == Class.M) | Mux(self.lookup.mode.v, self.current[1], self.current[0])),
+                index_q.eq(
+                    Cat(
+                        Cat(match[i] for i in range(self._entries) if i >> bit & 1).any() for bit in range(len(index_q))
+                    )
+                ),
             ]
 
         # What an entry says is kept in distributed RAM: the multiplexer over all entries comes with it
@@ -149,8 +161,11 @@ class L1Tlb(wiring.Component):
         found = read.data
         page = Cat(Mux(found.fill.large, self.asked.vaddr[12:21], found.ppn[:9]), found.ppn[9:])
         m.d.comb += [
-            self.result.hit.eq(match_q & permitted(
-                found.fill.perms, self.ctx, self.asked.mode, self.asked.access, self.asked.hlvx)),
+            self.result.hit.eq(
+                match_q
+                & usable_q
+                & permitted(found.fill.perms, self.ctx, self.asked.mode, self.asked.access, self.asked.hlvx)
+            ),
             self.result.paddr.eq(Cat(self.asked.vaddr[:12], page)),
             self.result.io.eq(found.fill.perms.io),
             self.result.narrow.eq(found.fill.narrow),

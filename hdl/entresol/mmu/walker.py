@@ -12,7 +12,7 @@ from ..config import CoreConfig
 from ..isa.causes import Cause
 from ..isa.privilege import Access, Priv
 from ..memory.types import Implicit, MemFault
-from .l2tlb import L2Tlb, Space, key_layout, level_shape, top_level
+from .l2tlb import L2Tlb, Space, level_shape, top_level
 from .permissions import first_stage_mxr, permitted, user_allowed
 from .pma import Pma
 from .pmp import Granule, PmpChecker
@@ -75,18 +75,37 @@ class Walker(wiring.Component):
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        super().__init__({
-            "ctx": In(MmuContext), "pmp": In(data.ArrayLayout(PmpEntry, config.pmp_entries)),
-            **{f"{side}_{name}": In(shape) for side in "di"
-               for name, shape in (("valid", 1), ("asked", TlbLookup), ("moved", 1))},
-            **{f"{side}_{name}": Out(1) for side in "di" for name in ("fill_en", "done", "start")},
-            "fill": Out(fill_layout(config)), "faulted": Out(1), "fault": Out(MemFault),
-            "ptw_valid": Out(1), "ptw_update": Out(1), "ptw_addr": Out(config.bus_bits),
-            "ptw_expected": Out(64), "ptw_data": Out(64),
-            "ptw_done": In(1), "ptw_rdata": In(64), "ptw_error": In(1), "ptw_mismatch": In(1),
-            "fence_valid": In(1), "fence": In(Fence), "fence_done": Out(1),
-            "l2tlb_miss": Out(1), "walk_read": Out(1), "walk_vs_stage": Out(1), "walk_g_stage": Out(1),
-        })
+        super().__init__(
+            {
+                "ctx": In(MmuContext),
+                "pmp": In(data.ArrayLayout(PmpEntry, config.pmp_entries)),
+                **{
+                    f"{side}_{name}": In(shape)
+                    for side in "di"
+                    for name, shape in (("valid", 1), ("asked", TlbLookup), ("moved", 1))
+                },
+                **{f"{side}_{name}": Out(1) for side in "di" for name in ("fill_en", "done", "start")},
+                "fill": Out(fill_layout(config)),
+                "faulted": Out(1),
+                "fault": Out(MemFault),
+                "ptw_valid": Out(1),
+                "ptw_update": Out(1),
+                "ptw_addr": Out(config.bus_bits),
+                "ptw_expected": Out(64),
+                "ptw_data": Out(64),
+                "ptw_done": In(1),
+                "ptw_rdata": In(64),
+                "ptw_error": In(1),
+                "ptw_mismatch": In(1),
+                "fence_valid": In(1),
+                "fence": In(Fence),
+                "fence_done": Out(1),
+                "l2tlb_miss": Out(1),
+                "walk_read": Out(1),
+                "walk_vs_stage": Out(1),
+                "walk_g_stage": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -119,26 +138,26 @@ class Walker(wiring.Component):
         first_asid = Mux(v, ctx.vsatp.asid, ctx.satp.asid)
         first_ppn = Mux(v, ctx.vsatp.ppn, ctx.satp.ppn)
         m.d.comb += [
-            s1.eq(~machine & first_mode.any()), s2.eq(v & ctx.hgatp.mode.any()),
-            top1.eq(first_mode[:2] + 2), top2.eq(ctx.hgatp.mode[:2] + 2),
+            s1.eq(~machine & first_mode.any()),
+            s2.eq(v & ctx.hgatp.mode.any()),
+            top1.eq(first_mode[:2] + 2),
+            top2.eq(ctx.hgatp.mode[:2] + 2),
         ]
 
         va = asked.vaddr
         va_ok = Signal()
         modes = range(2, root + 1)
-        with m.If(s1):
-            with m.Switch(top1):
-                for top in modes:
-                    with m.Case(top):
-                        high = va[20 + 9 * top:]
-                        m.d.comb += va_ok.eq(high.all() | ~high.any())
-        with m.Elif(s2):
-            with m.Switch(top2):
-                for top in modes:
-                    with m.Case(top):
-                        m.d.comb += va_ok.eq(~va[23 + 9 * top:].any())
+        with m.If(s1), m.Switch(top1):
+            for top in modes:
+                with m.Case(top):
+                    high = va[20 + 9 * top :]
+                    m.d.comb += va_ok.eq(high.all() | ~high.any())
+        with m.Elif(s2), m.Switch(top2):
+            for top in modes:
+                with m.Case(top):
+                    m.d.comb += va_ok.eq(~va[23 + 9 * top :].any())
         with m.Else():
-            m.d.comb += va_ok.eq(~va[config.bus_bits:].any())
+            m.d.comb += va_ok.eq(~va[config.bus_bits :].any())
 
         # ---- State of the walk
         stage2 = Signal()  # the stage that pte, probes and reads are for
@@ -170,7 +189,7 @@ class Walker(wiring.Component):
 
         def index(of, at):
             """Page-table index, with the two more bits of a G-stage root."""
-            return Array(of[12 + 9 * i:23 + 9 * i] for i in levels)[at]
+            return Array(of[12 + 9 * i : 23 + 9 * i] for i in levels)[at]
 
         def entry_address(page, offset, widened):
             return Cat(Const(0, 3), offset[:9], page) | Cat(Const(0, 12), offset[9:] & widened.replicate(2))
@@ -178,15 +197,17 @@ class Walker(wiring.Component):
         below = Signal(level_bits)
         m.d.comb += below.eq(level - 1)
         root_address = Mux(
-            stage2, entry_address(ctx.hgatp.ppn, index(gpa, top2), Const(1)),
-            entry_address(first_ppn, index(va, top1), Const(0)))
+            stage2,
+            entry_address(ctx.hgatp.ppn, index(gpa, top2), Const(1)),
+            entry_address(first_ppn, index(va, top1), Const(0)),
+        )
         next_address = Signal(56)  # of the page-table entry one level down
         m.d.comb += next_address.eq(entry_address(pte.ppn, index(address, below), Const(0)))
         leaf_address = Signal(56)
         m.d.comb += leaf_address.eq(Cat(address[:12], pte.ppn))
         for i in levels[1:]:
             with m.If(level == i):
-                m.d.comb += leaf_address[12:12 + 9 * i].eq(address[12:12 + 9 * i])
+                m.d.comb += leaf_address[12 : 12 + 9 * i].eq(address[12 : 12 + 9 * i])
         if svnapot:
             with m.If((level == 0) & pte.n):
                 m.d.comb += leaf_address[12:16].eq(address[12:16])
@@ -195,11 +216,14 @@ class Walker(wiring.Component):
         with m.Switch(top2):
             for i in modes:
                 with m.Case(i):
-                    m.d.comb += gpa_ok.eq(~gpa[23 + 9 * i:].any())
+                    m.d.comb += gpa_ok.eq(~gpa[23 + 9 * i :].any())
 
         # ---- What the page-table entry says
-        store = Mux(stage2, (purpose == Implicit.WRITE) | (purpose == Implicit.NONE) & (asked.access == Access.STORE),
-                    asked.access == Access.STORE)
+        store = Mux(
+            stage2,
+            (purpose == Implicit.WRITE) | (purpose == Implicit.NONE) & (asked.access == Access.STORE),
+            asked.access == Access.STORE,
+        )
         explicit = ~stage2 | (purpose == Implicit.NONE)
         executes = explicit & (asked.access == Access.FETCH) | explicit & asked.hlvx & ~store
         mxr = explicit & Mux(stage2, ctx.mxr, first_stage_mxr(ctx, v))
@@ -208,34 +232,43 @@ class Walker(wiring.Component):
         valid_leaf = Signal()
         misaligned = Signal()
         for i in levels[1:]:
-            with m.If((level == i) & pte.ppn[:9 * i].any()):
+            with m.If((level == i) & pte.ppn[: 9 * i].any()):
                 m.d.comb += misaligned.eq(1)
         napot_ok = (level == 0) & (pte.ppn[:4] == 8) & svnapot
         m.d.comb += valid_leaf.eq(
-            ~misaligned & ~(pte.n & ~napot_ok) & ~(pte.pbmt.any() & ~pbmt_enabled) & ~pte.pbmt.all())
+            ~misaligned & ~(pte.n & ~napot_ok) & ~(pte.pbmt.any() & ~pbmt_enabled) & ~pte.pbmt.all()
+        )
         valid_table = (level != 0) & ~(pte.d | pte.a | pte.u | pte.n | pte.pbmt.any())
         valid = pte.v & ~(pte.w & ~pte.r) & ~pte.reserved.any() & Mux(is_leaf, valid_leaf, valid_table)
         allowed = Signal()
         m.d.comb += allowed.eq(
             Mux(store, pte.w, Mux(executes, pte.x, pte.r | mxr & pte.x))
-            & Mux(stage2, pte.u, user_allowed(pte.u, ~pte.u, ctx, asked.mode, asked.access)))
+            & Mux(stage2, pte.u, user_allowed(pte.u, ~pte.u, ctx, asked.mode, asked.access))
+        )
         update = ~pte.a | store & ~pte.d
         hardware_update = Mux(v & ~stage2, ctx.h_adue, ctx.m_adue) & svadu
         leaf = Signal(Leaf)
         m.d.comb += [
-            leaf.r.eq(pte.r), leaf.w.eq(pte.w & pte.d), leaf.x.eq(pte.x), leaf.u.eq(pte.u), leaf.io.eq(pte.pbmt.any()),
-            leaf.large.eq(level != 0), leaf.fractured.eq((level != 0) | pte.n),
+            leaf.r.eq(pte.r),
+            leaf.w.eq(pte.w & pte.d),
+            leaf.x.eq(pte.x),
+            leaf.u.eq(pte.u),
+            leaf.io.eq(pte.pbmt.any()),
+            leaf.large.eq(level != 0),
+            leaf.fractured.eq((level != 0) | pte.n),
         ]
         updated = Signal(Pte)
         m.d.comb += [updated.eq(pte), updated.a.eq(1), updated.d.eq(pte.d | store)]
 
         # ---- PMA and PMP of what is accessed
-        beyond = pa[config.bus_bits:].any()
+        beyond = pa[config.bus_bits :].any()
         finishing = Signal()
         page_ok = Signal()  # page tables: main memory
         m.d.comb += [
-            pma.ppn.eq(pa[12:]), page_ok.eq(pma.memory & ~beyond),
-            pmp.pmp.eq(self.pmp), pmp.addr.eq(pa),
+            pma.ppn.eq(pa[12:]),
+            page_ok.eq(pma.memory & ~beyond),
+            pmp.pmp.eq(self.pmp),
+            pmp.addr.eq(pa),
             pmp.machine.eq(machine & finishing),
             pmp.size.eq(Mux(finishing, Mux(asked.access == Access.FETCH, 2, asked.size), 3)),
         ]
@@ -265,18 +298,25 @@ class Walker(wiring.Component):
         fill_now = Signal()
         granted = permitted(perms, ctx, asked.mode, asked.access, asked.hlvx)
         m.d.comb += [
-            self.d_fill_en.eq(fill_now & live & data_side), self.i_fill_en.eq(fill_now & live & ~data_side),
+            self.d_fill_en.eq(fill_now & live & data_side),
+            self.i_fill_en.eq(fill_now & live & ~data_side),
         ]
         done = Signal()
         m.d.comb += [
-            self.d_done.eq(done & alive & data_side), self.i_done.eq(done & alive & ~data_side),
+            self.d_done.eq(done & alive & data_side),
+            self.i_done.eq(done & alive & ~data_side),
             self.fault.cause.eq(
-                Array(Mux(asked.access == Access.STORE, s, Mux(asked.access == Access.FETCH, f, l)) for f, l, s in (
-                    (Cause.INSTRUCTION_PAGE_FAULT, Cause.LOAD_PAGE_FAULT, Cause.STORE_PAGE_FAULT),
-                    (Cause.INSTRUCTION_ACCESS_FAULT, Cause.LOAD_ACCESS_FAULT, Cause.STORE_ACCESS_FAULT),
-                    (Cause.INSTRUCTION_GUEST_PAGE_FAULT, Cause.LOAD_GUEST_PAGE_FAULT, Cause.STORE_GUEST_PAGE_FAULT),
-                ))[refusal.as_value()]),
-            self.fault.vaddr.eq(va), self.fault.v.eq(v),
+                Array(
+                    Mux(asked.access == Access.STORE, s, Mux(asked.access == Access.FETCH, f, l))
+                    for f, l, s in (
+                        (Cause.INSTRUCTION_PAGE_FAULT, Cause.LOAD_PAGE_FAULT, Cause.STORE_PAGE_FAULT),
+                        (Cause.INSTRUCTION_ACCESS_FAULT, Cause.LOAD_ACCESS_FAULT, Cause.STORE_ACCESS_FAULT),
+                        (Cause.INSTRUCTION_GUEST_PAGE_FAULT, Cause.LOAD_GUEST_PAGE_FAULT, Cause.STORE_GUEST_PAGE_FAULT),
+                    )
+                )[refusal.as_value()]
+            ),
+            self.fault.vaddr.eq(va),
+            self.fault.v.eq(v),
         ]
         with m.If(refusal == Refusal.GUEST_PAGE):
             m.d.comb += [self.fault.gpa.eq(gpa), self.fault.implicit.eq(purpose)]
@@ -284,25 +324,42 @@ class Walker(wiring.Component):
         # ---- Second-level TLB
         space = Signal(Space)
         m.d.comb += [
-            space.v.eq(v), space.s1.eq(s1 & ~stage2), space.s2.eq(s2),
-            space.asid.eq(Mux(s1 & ~stage2, first_asid, 0)), space.vmid.eq(Mux(v, ctx.hgatp.vmid, 0)),
-            l2.space.eq(space), l2.cancel.eq(1),
-            l2.probe.gstage.eq(stage2), l2.probe.level.eq(probe_level), l2.probe.addr.eq(address),
-            l2.key.gstage.eq(stage2), l2.key.level.eq(level), l2.key.addr.eq(address),
+            space.v.eq(v),
+            space.s1.eq(s1 & ~stage2),
+            space.s2.eq(s2),
+            space.asid.eq(Mux(s1 & ~stage2, first_asid, 0)),
+            space.vmid.eq(Mux(v, ctx.hgatp.vmid, 0)),
+            l2.space.eq(space),
+            l2.cancel.eq(1),
+            l2.probe.gstage.eq(stage2),
+            l2.probe.level.eq(probe_level),
+            l2.probe.addr.eq(address),
+            l2.key.gstage.eq(stage2),
+            l2.key.level.eq(level),
+            l2.key.addr.eq(address),
             l2.way.eq(way),
             l2.fence.eq(self.fence),
             pmp.flush.eq(self.fence_valid & (self.fence.op == FenceOp.ALL)),
         ]
         m.d.comb += [
-            self.ptw_addr.eq(pa), self.ptw_expected.eq(pte), self.ptw_data.eq(updated),
-            self.walk_vs_stage.eq(self.walk_read & ~stage2), self.walk_g_stage.eq(self.walk_read & stage2),
+            self.ptw_addr.eq(pa),
+            self.ptw_expected.eq(pte),
+            self.ptw_data.eq(updated),
+            self.walk_vs_stage.eq(self.walk_read & ~stage2),
+            self.walk_g_stage.eq(self.walk_read & stage2),
         ]
         found = l2.value
         found_leaf = Signal(Pte)  # a leaf from the TLB in the form of a page-table entry
         m.d.comb += [
-            found_leaf.v.eq(1), found_leaf.r.eq(found.perms.r1), found_leaf.w.eq(found.perms.w),
-            found_leaf.x.eq(found.perms.x1), found_leaf.u.eq(found.perms.u), found_leaf.a.eq(1),
-            found_leaf.d.eq(found.perms.w), found_leaf.ppn.eq(found.ppn), found_leaf.pbmt.eq(found.perms.io),
+            found_leaf.v.eq(1),
+            found_leaf.r.eq(found.perms.r1),
+            found_leaf.w.eq(found.perms.w),
+            found_leaf.x.eq(found.perms.x1),
+            found_leaf.u.eq(found.perms.u),
+            found_leaf.a.eq(1),
+            found_leaf.d.eq(found.perms.w),
+            found_leaf.ppn.eq(found.ppn),
+            found_leaf.pbmt.eq(found.perms.io),
         ]
 
         def refuse(kind):
@@ -314,7 +371,9 @@ class Walker(wiring.Component):
             m.d.sync += pa.eq(leaf_address)
             with m.If(stage2 & (purpose != Implicit.NONE)):  # back to the VS-stage page-table entry
                 m.d.sync += [
-                    stage2.eq(0), purpose.eq(Implicit.NONE), writable.eq(purpose == Implicit.WRITE),
+                    stage2.eq(0),
+                    purpose.eq(Implicit.NONE),
+                    writable.eq(purpose == Implicit.WRITE),
                     leaf2.eq(Leaf.const(ANYTHING)),
                 ]
                 m.next = "READ"
@@ -330,18 +389,29 @@ class Walker(wiring.Component):
             m.d.sync += [stage2.eq(1), probe_level.eq(0)]
 
         chosen = Signal(TlbLookup)
-        with m.FSM():
+        with m.FSM() as fsm:
             with m.State("IDLE"):
                 take = self.d_valid & ~self.d_moved
                 m.d.comb += chosen.eq(Mux(take, self.d_asked, self.i_asked))
                 m.d.sync += [
-                    data_side.eq(take), asked.eq(chosen), stage2.eq(0), probe_level.eq(1), cached.eq(0), careful.eq(0),
-                    writable.eq(0), glob.eq(0), leaf1.eq(Leaf.const(ANYTHING)), leaf2.eq(Leaf.const(ANYTHING)),
-                    purpose.eq(Implicit.NONE), pa.eq(chosen.vaddr), gpa.eq(chosen.vaddr), alive.eq(1),
+                    data_side.eq(take),
+                    asked.eq(chosen),
+                    stage2.eq(0),
+                    probe_level.eq(1),
+                    cached.eq(0),
+                    careful.eq(0),
+                    writable.eq(0),
+                    glob.eq(0),
+                    leaf1.eq(Leaf.const(ANYTHING)),
+                    leaf2.eq(Leaf.const(ANYTHING)),
+                    purpose.eq(Implicit.NONE),
+                    pa.eq(chosen.vaddr),
+                    gpa.eq(chosen.vaddr),
+                    alive.eq(1),
                 ]
                 m.d.comb += [l2.probe.gstage.eq(0), l2.probe.level.eq(0), l2.probe.addr.eq(chosen.vaddr)]
                 with m.If(self.fence_valid):
-                    m.d.comb += [l2.fence_en.eq(1), self.fence_done.eq(1)]
+                    m.d.comb += l2.fence_en.eq(1)
                 with m.Elif(take | self.i_valid & ~self.i_moved):
                     m.d.comb += [l2.probe_en.eq(1), self.d_start.eq(take), self.i_start.eq(~take)]
                     m.next = "PROBE"
@@ -352,8 +422,10 @@ class Walker(wiring.Component):
                 m.d.comb += [l2.cancel.eq(0), l2.probe_en.eq((probe_level <= limit) & ~careful)]
                 m.d.sync += probe_level.eq(probe_level + 1)
                 m.d.comb += [
-                    self.fill.ppn.eq(found.ppn), self.fill.fill.glob.eq(found.glob),
-                    self.fill.fill.fractured.eq(found.fractured), self.fill.fill.perms.eq(found.perms),
+                    self.fill.ppn.eq(found.ppn),
+                    self.fill.fill.glob.eq(found.glob),
+                    self.fill.fill.fractured.eq(found.fractured),
+                    self.fill.fill.perms.eq(found.perms),
                 ]
                 last = careful | l2.answered & (l2.level == limit)
                 begin_at_root = Signal()
@@ -387,7 +459,9 @@ class Walker(wiring.Component):
                             m.d.comb += below_found.eq(l2.level - 1)
                             m.d.sync += [
                                 pa.eq(entry_address(found.ppn, index(address, below_found), Const(0))),
-                                table_known.eq(1), got.eq(0), checked.eq(1),
+                                table_known.eq(1),
+                                got.eq(0),
+                                checked.eq(1),
                             ]
                             m.next = "READ"
                         with m.Else():
@@ -415,7 +489,8 @@ class Walker(wiring.Component):
             with m.State("READ"):
                 # PMP is checked while memory answers; main memory can be read without consequences
                 m.d.comb += [
-                    self.ptw_valid.eq(page_ok & ~got), pmp.valid.eq(~checked & page_ok & live),
+                    self.ptw_valid.eq(page_ok & ~got),
+                    pmp.valid.eq(~checked & page_ok & live),
                     self.walk_read.eq(self.ptw_done),
                 ]
                 with m.If(self.ptw_done):
@@ -442,7 +517,10 @@ class Walker(wiring.Component):
                 m.d.sync += [got.eq(0), checked.eq(0), table_known.eq(0)]
                 # The table just read is worth remembering, whatever the entry says
                 m.d.comb += [
-                    l2.key.level.eq(level + 1), l2.new.table.eq(1), l2.new.ppn.eq(pa[12:]), l2.new.glob.eq(glob & ~stage2),
+                    l2.key.level.eq(level + 1),
+                    l2.new.table.eq(1),
+                    l2.new.ppn.eq(pa[12:]),
+                    l2.new.glob.eq(glob & ~stage2),
                 ]
                 with m.If(~table_known & ~cached & (level != top) & (table_verdict.granule != Granule.WORD)):
                     m.d.comb += l2.write_en.eq(live)
@@ -498,11 +576,16 @@ class Walker(wiring.Component):
                 # Remember leaves of one stage that the combined entries do not replace: superpages, and where the
                 # VS-stage tables are
                 m.d.comb += [
-                    l2.new.ppn.eq(pte.ppn), l2.new.glob.eq(glob & ~stage2), l2.new.fractured.eq(~stage2),
-                    l2.new.perms.r1.eq(leaf.r), l2.new.perms.w.eq(leaf.w), l2.new.perms.x1.eq(leaf.x),
-                    l2.new.perms.u.eq(leaf.u), l2.new.perms.io.eq(leaf.io),
+                    l2.new.ppn.eq(pte.ppn),
+                    l2.new.glob.eq(glob & ~stage2),
+                    l2.new.fractured.eq(~stage2),
+                    l2.new.perms.r1.eq(leaf.r),
+                    l2.new.perms.w.eq(leaf.w),
+                    l2.new.perms.x1.eq(leaf.x),
+                    l2.new.perms.u.eq(leaf.u),
+                    l2.new.perms.io.eq(leaf.io),
                 ]
-                representable = ~pte.ppn[len(l2.new.ppn):].any() & ~pte.n
+                representable = ~pte.ppn[len(l2.new.ppn) :].any() & ~pte.n
                 with m.If(~live):
                     m.next = "IDLE"
                 with m.Else():
@@ -531,16 +614,25 @@ class Walker(wiring.Component):
 
             with m.State("RESTART"):
                 m.d.sync += [
-                    stage2.eq(0), cached.eq(0), purpose.eq(Implicit.NONE), writable.eq(0),
-                    leaf1.eq(Leaf.const(ANYTHING)), leaf2.eq(Leaf.const(ANYTHING)),
+                    stage2.eq(0),
+                    cached.eq(0),
+                    purpose.eq(Implicit.NONE),
+                    writable.eq(0),
+                    leaf1.eq(Leaf.const(ANYTHING)),
+                    leaf2.eq(Leaf.const(ANYTHING)),
                 ]
                 m.next = "PROBE"
 
             with m.State("FINISH"):
                 m.d.comb += [
-                    finishing.eq(1), self.fill.eq(final), pmp.valid.eq(~beyond & (pma.memory | pma.io)),
-                    l2.key.level.eq(0), l2.way.eq(leaf_way),
-                    l2.new.ppn.eq(final.ppn), l2.new.glob.eq(glob), l2.new.perms.eq(final.fill.perms),
+                    finishing.eq(1),
+                    self.fill.eq(final),
+                    pmp.valid.eq(~beyond & (pma.memory | pma.io)),
+                    l2.key.level.eq(0),
+                    l2.way.eq(leaf_way),
+                    l2.new.ppn.eq(final.ppn),
+                    l2.new.glob.eq(glob),
+                    l2.new.perms.eq(final.fill.perms),
                     l2.new.fractured.eq(leaf1.fractured),
                 ]
                 with m.If(~live):
@@ -564,4 +656,6 @@ class Walker(wiring.Component):
             with m.State("REFUSE"):
                 m.d.comb += [done.eq(1), self.faulted.eq(1)]
                 m.next = "IDLE"
+        # Outside the FSM: a request's validity must not seem to have a part in it (it follows from fence_done).
+        m.d.comb += self.fence_done.eq(self.fence_valid & fsm.ongoing("IDLE"))
         return m

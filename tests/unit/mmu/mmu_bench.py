@@ -39,7 +39,10 @@ def make_machine(config, **changes):
     """The reference machine for a configuration."""
     return Machine(
         regions=[(region.base, region.end, region.io) for region in config.regions],
-        svnapot=config.has("svnapot"), svpbmt=config.has("svpbmt"), **changes)
+        svnapot=config.has("svnapot"),
+        svpbmt=config.has("svpbmt"),
+        **changes,
+    )
 
 
 @dataclass
@@ -72,7 +75,8 @@ class Bench:
         self.updates = []
         self.before_update = None  # called before an update is compared: another agent's store
         self.events = dict.fromkeys(
-            ("itlb_miss", "dtlb_miss", "l2tlb_miss", "walk_read", "walk_vs_stage", "walk_g_stage"), 0)
+            ("itlb_miss", "dtlb_miss", "l2tlb_miss", "walk_read", "walk_vs_stage", "walk_g_stage"), 0
+        )
         self.count_events = False
 
     @contextmanager
@@ -136,24 +140,48 @@ class Bench:
     def apply(self):
         """Present the machine's CSRs to the Mmu."""
         x = self.machine
-        self.ctx.set(self.dut.ctx, MmuContext.const({
-            "satp": {"ppn": x.satp.ppn, "asid": x.satp.id, "mode": x.satp.mode},
-            "vsatp": {"ppn": x.vsatp.ppn, "asid": x.vsatp.id, "mode": x.vsatp.mode},
-            "hgatp": {"ppn": x.hgatp.ppn, "vmid": x.hgatp.id, "mode": x.hgatp.mode},
-            "mxr": x.mxr, "sum": x.sum, "vmxr": x.vmxr, "vsum": x.vsum, "m_adue": x.m_adue, "h_adue": x.h_adue,
-            "m_pbmte": x.m_pbmte, "h_pbmte": x.h_pbmte,
-        }))
+        self.ctx.set(
+            self.dut.ctx,
+            MmuContext.const(
+                {
+                    "satp": {"ppn": x.satp.ppn, "asid": x.satp.id, "mode": x.satp.mode},
+                    "vsatp": {"ppn": x.vsatp.ppn, "asid": x.vsatp.id, "mode": x.vsatp.mode},
+                    "hgatp": {"ppn": x.hgatp.ppn, "vmid": x.hgatp.id, "mode": x.hgatp.mode},
+                    "mxr": x.mxr,
+                    "sum": x.sum,
+                    "vmxr": x.vmxr,
+                    "vsum": x.vsum,
+                    "m_adue": x.m_adue,
+                    "h_adue": x.h_adue,
+                    "m_pbmte": x.m_pbmte,
+                    "h_pbmte": x.h_pbmte,
+                }
+            ),
+        )
         for i, entry in enumerate(x.pmp):
-            self.ctx.set(self.dut.pmp[i], PmpEntry.const({
-                "r": entry.perm & 1, "w": entry.perm >> 1 & 1, "x": entry.perm >> 2, "a": entry.a, "l": entry.locked,
-                "addr": entry.addr,
-            }))
+            self.ctx.set(
+                self.dut.pmp[i],
+                PmpEntry.const(
+                    {
+                        "r": entry.perm & 1,
+                        "w": entry.perm >> 1 & 1,
+                        "x": entry.perm >> 2,
+                        "a": entry.a,
+                        "l": entry.locked,
+                        "addr": entry.addr,
+                    }
+                ),
+            )
 
     async def lookup(self, va, access, priv, v=0, hlvx=0, size=3, side=None):
         """Ask an L1 TLB (by default the I side for fetches) and step to the cycle of the answer."""
         port = self.port(access, side)
-        self.ctx.set(port.lookup, TlbLookup.const({
-            "vaddr": va, "access": access, "mode": {"priv": priv, "v": v}, "hlvx": hlvx, "size": size}))
+        self.ctx.set(
+            port.lookup,
+            TlbLookup.const(
+                {"vaddr": va, "access": access, "mode": {"priv": priv, "v": v}, "hlvx": hlvx, "size": size}
+            ),
+        )
         self.ctx.set(port.lookup_en, 1)
         await self.ctx.tick()
         self.ctx.set(port.lookup_en, 0)
@@ -200,8 +228,12 @@ class Bench:
     async def fence(self, op, addr=None, id=None):
         """A fence; None for rs1 = x0 or rs2 = x0.  Returns the cycles it took."""
         ctx, dut = self.ctx, self.dut
-        ctx.set(dut.fence, Fence.const({
-            "op": op, "by_addr": addr is not None, "by_id": id is not None, "addr": addr or 0, "id": id or 0}))
+        ctx.set(
+            dut.fence,
+            Fence.const(
+                {"op": op, "by_addr": addr is not None, "by_id": id is not None, "addr": addr or 0, "id": id or 0}
+            ),
+        )
         ctx.set(dut.fence_valid, 1)
         cycles = 1
         while not ctx.get(dut.fence_done):

@@ -198,10 +198,20 @@ class Machine:
             return gpa, 0
         explicit = implicit == NONE
         return self.walk(
-            self.hgatp, gpa, gstage=True, v=1, implicit=implicit,
+            self.hgatp,
+            gpa,
+            gstage=True,
+            v=1,
+            implicit=implicit,
             access=access if explicit else STORE if implicit == WRITE else LOAD,
-            hlvx=hlvx and explicit, priv=U, mxr=self.mxr and explicit, sum_=0, adue=self.m_adue,
-            pbmte=self.m_pbmte and self.svpbmt, table=lambda address, write: address)
+            hlvx=hlvx and explicit,
+            priv=U,
+            mxr=self.mxr and explicit,
+            sum_=0,
+            adue=self.m_adue,
+            pbmte=self.m_pbmte and self.svpbmt,
+            table=lambda address, write: address,
+        )
 
     def translate(self, va, access, priv, v, hlvx=False, size=3):
         """The physical address and whether it is uncached.
@@ -216,16 +226,38 @@ class Machine:
             pa = va
             if self.satp.mode:
                 pa, pbmt = self.walk(
-                    self.satp, va, gstage=False, v=0, access=access, hlvx=False, implicit=NONE, priv=priv,
-                    mxr=self.mxr, sum_=self.sum, adue=self.m_adue, pbmte=self.m_pbmte and self.svpbmt,
-                    table=lambda address, write: address)
+                    self.satp,
+                    va,
+                    gstage=False,
+                    v=0,
+                    access=access,
+                    hlvx=False,
+                    implicit=NONE,
+                    priv=priv,
+                    mxr=self.mxr,
+                    sum_=self.sum,
+                    adue=self.m_adue,
+                    pbmte=self.m_pbmte and self.svpbmt,
+                    table=lambda address, write: address,
+                )
         else:
             gpa = va
             if self.vsatp.mode:
                 gpa, pbmt = self.walk(
-                    self.vsatp, va, gstage=False, v=1, access=access, hlvx=hlvx, implicit=NONE, priv=priv,
-                    mxr=self.mxr or self.vmxr, sum_=self.vsum, adue=self.h_adue, pbmte=self.h_pbmte and self.svpbmt,
-                    table=lambda address, write: self.gstage(address, None, False, WRITE if write else READ)[0])
+                    self.vsatp,
+                    va,
+                    gstage=False,
+                    v=1,
+                    access=access,
+                    hlvx=hlvx,
+                    implicit=NONE,
+                    priv=priv,
+                    mxr=self.mxr or self.vmxr,
+                    sum_=self.vsum,
+                    adue=self.h_adue,
+                    pbmte=self.h_pbmte and self.svpbmt,
+                    table=lambda address, write: self.gstage(address, None, False, WRITE if write else READ)[0],
+                )
             pa, gpbmt = self.gstage(gpa, access, hlvx, NONE)
             pbmt = pbmt or gpbmt
         io = self.pma(pa)

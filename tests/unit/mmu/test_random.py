@@ -5,7 +5,25 @@ import random
 import pytest
 from mmu_bench import RAM, Bench, TranslationConfig, make_config, make_machine
 from mmu_reference import (
-    CAUSES, FETCH, GUEST, LOAD, STORE, A, Atp, D, Fault, G, Pmp, R, S, U, UBIT, V_, W, X, M,
+    CAUSES,
+    FETCH,
+    GUEST,
+    LOAD,
+    STORE,
+    UBIT,
+    V_,
+    A,
+    Atp,
+    D,
+    Fault,
+    G,
+    M,
+    Pmp,
+    R,
+    S,
+    U,
+    W,
+    X,
 )  # fmt: skip
 
 from entresol.mmu.types import FenceOp
@@ -27,7 +45,9 @@ class World:
         self.guests = []
         for vmid, mode in enumerate([*x4, x4[0], 0] if x4 else []):
             gstage = self.gstage_space(mode, vmid + 1) if mode else (Atp(0, 0, vmid + 1), {})
-            self.guests.append((gstage, [self.space(mode, asid + 1, gstage) for asid, mode in enumerate(modes)] + [None]))
+            self.guests.append(
+                (gstage, [self.space(mode, asid + 1, gstage) for asid, mode in enumerate(modes)] + [None])
+            )
 
     def page(self):
         self.next_page += 4
@@ -115,19 +135,46 @@ class World:
         for block in range(2):
             gpa = 0x8000_0000 + block * 0x20_0000
             if self.rng.random() < 0.3:
-                self.install(root, mode, gpa, 1, (self.page_2m() << 10) | 0xDF, memory.__setitem__,
-                             lambda a: memory.get(a, 0), self.page, True)
+                self.install(
+                    root,
+                    mode,
+                    gpa,
+                    1,
+                    (self.page_2m() << 10) | 0xDF,
+                    memory.__setitem__,
+                    lambda a: memory.get(a, 0),
+                    self.page,
+                    True,
+                )
                 continue
             for page in range(40):
                 flags = 0xDF if self.rng.random() < 0.85 else self.flags(True)
-                entry = self.install(root, mode, gpa + page * 4096, 0, self.page() << 10 | flags, memory.__setitem__,
-                                     lambda a: memory.get(a, 0), self.page, True)
+                entry = self.install(
+                    root,
+                    mode,
+                    gpa + page * 4096,
+                    0,
+                    self.page() << 10 | flags,
+                    memory.__setitem__,
+                    lambda a: memory.get(a, 0),
+                    self.page,
+                    True,
+                )
                 self.leaves.append(("g", atp, entry, gpa + page * 4096, False, 0))
         for gpa in self.addresses(mode, True):
             level = 0 if self.rng.random() < 0.7 else self.rng.randrange(min(mode - 5, 3))
             gpa_level = gpa & ~((1 << 12 + 9 * level) - 1)
-            entry = self.install(root, mode, gpa, level, self.random_pte(level, self.target(level), True),
-                                 memory.__setitem__, lambda a: memory.get(a, 0), self.page, True)
+            entry = self.install(
+                root,
+                mode,
+                gpa,
+                level,
+                self.random_pte(level, self.target(level), True),
+                memory.__setitem__,
+                lambda a: memory.get(a, 0),
+                self.page,
+                True,
+            )
             self.leaves.append(("g", atp, entry, gpa_level, False, level))
             mapped[gpa] = level
         return atp, mapped
@@ -144,6 +191,7 @@ class World:
         if gstage is None:
             write, read, new_table = machine.memory.__setitem__, lambda a: machine.memory.get(a, 0), self.page
         else:
+
             def spa(gpa):
                 quiet = machine.copy()
                 quiet.hgatp, quiet.m_adue = gstage[0], 1
@@ -169,6 +217,7 @@ class World:
                 if rng.random() < 0.05:
                     return rng.choice((0x3FF_FFFF, 1 << 30, 0x9_0000, 1 << 43))
                 return self.guest_page
+
         atp.ppn = new_table()
         addresses = self.addresses(mode, False)
         for va in addresses:
@@ -177,7 +226,9 @@ class World:
             if gstage is not None and gstage[0].mode and rng.random() < 0.95:
                 target = rng.choice(list(gstage[1])) >> 12 if rng.random() < 0.9 else 0x8_0000 + rng.randrange(1024)
                 target &= ~((1 << 9 * level) - 1)
-            entry = self.install(atp.ppn, mode, va, level, self.random_pte(level, target, False), write, read, new_table)
+            entry = self.install(
+                atp.ppn, mode, va, level, self.random_pte(level, target, False), write, read, new_table
+            )
             where = entry if gstage is None else spa(entry)
             if where is not None:
                 self.leaves.append(("vs" if gstage else "s", (atp, gstage and gstage[0]), where, va, False, level))
@@ -242,7 +293,11 @@ async def campaign(bench, world, rng, steps):
                 va = rng.choice(list(mapped))
         else:
             va = rng.choice(known[1])
-        va += rng.choice((0, 0, 0, 8, 0x10, 0x104, 0xFF8)) & ~7 if rng.random() < 0.8 else rng.choice((0, 0x1000, 0x20_0000))
+        va += (
+            rng.choice((0, 0, 0, 8, 0x10, 0x104, 0xFF8)) & ~7
+            if rng.random() < 0.8
+            else rng.choice((0, 0x1000, 0x20_0000))
+        )
         if rng.random() < 0.02:
             va ^= 1 << rng.randrange(30, 64)
         va &= (1 << 64) - 1
@@ -258,8 +313,10 @@ async def campaign(bench, world, rng, steps):
         except Fault as error:
             fault = error
         answer = await bench.translate(va, access, priv, int(v), int(hlvx), size, same_cycle=rng.random() < 0.5)
-        what = (f"step {step}: va={va:#x} access={access} priv={priv} v={v} hlvx={hlvx} size={size} {machine.satp} "
-                f"{machine.vsatp} {machine.hgatp}")
+        what = (
+            f"step {step}: va={va:#x} access={access} priv={priv} v={v} hlvx={hlvx} size={size} {machine.satp} "
+            f"{machine.vsatp} {machine.hgatp}"
+        )
         if fault is None:
             assert answer.cause is None, f"{what}: {answer}, expected {paddr:#x}"
             assert (answer.paddr, answer.io) == (paddr, io), f"{what}: {answer}, expected {paddr:#x} io={io}"
@@ -277,15 +334,16 @@ async def campaign(bench, world, rng, steps):
 async def change(bench, world, rng):
     """Change a leaf page-table entry and execute the weakest fence that the specification lets software use."""
     machine = world.machine
-    kind, space, entry, address, shared, level = rng.choice(world.leaves)
+    kind, space, entry, address, _shared, level = rng.choice(world.leaves)
     old = machine.memory.get(entry, 0)
     new = world.random_pte(level, world.target(level), kind == "g")
     if kind == "vs" and space[1].mode:
         new = new & ~(((1 << 44) - 1) << 10) | old & ((1 << 44) - 1) << 10
     machine.memory[entry] = new
     napot = (old | new) >> 63
+    pointer = old & V_ and not old & (R | X)
     inside = address + (rng.randrange(1 << 9 * level) << 12)
-    addr = inside & (1 << 64) - 1 if rng.random() < 0.7 and not napot else None
+    addr = inside & (1 << 64) - 1 if rng.random() < 0.7 and not napot and not pointer else None
     exact = rng.random() < 0.7
     if kind == "s":
         await bench.fence(FenceOp.SFENCE_VMA, addr, space[0].id if exact else None)
@@ -304,7 +362,9 @@ CONFIGS = {
     "sv39": (lambda: make_config(), (8,)),
     "pmp": (lambda: make_config(TranslationConfig, pmp_entries=16), (8,)),
     "everything": (
-        lambda: make_config(TranslationConfig, ("sv39", "sv39x4", "sv48", "sv48x4", "sv57", "sv57x4")), (8, 9, 10)),
+        lambda: make_config(TranslationConfig, ("sv39", "sv39x4", "sv48", "sv48x4", "sv57", "sv57x4")),
+        (8, 9, 10),
+    ),
     "without-h": (lambda: make_config(TranslationConfig, ("sv39", "sv48"), hypervisor=False), (8, 9)),
 }
 
@@ -328,9 +388,19 @@ def run_campaign(name, seed, steps):
 
 
 @pytest.mark.rule(
-    "H_vm_twostage", "H_vm_gstagetrans", "H_vm_gpatrans", "H_vm_gpapriv", "H_pmp", "hgatp_mode_bare_trans",
-    "hgatp_mode_x4", "hgatp_mode_sv39x4", "Sv39_va_signext", "Sv39_pte_future_rsv", "Sv39_leaf_any_level",
-    "Sv39_superpage_align_fault")
+    "H_vm_twostage",
+    "H_vm_gstagetrans",
+    "H_vm_gpatrans",
+    "H_vm_gpapriv",
+    "H_pmp",
+    "hgatp_mode_bare_trans",
+    "hgatp_mode_x4",
+    "hgatp_mode_sv39x4",
+    "Sv39_va_signext",
+    "Sv39_pte_future_rsv",
+    "Sv39_leaf_any_level",
+    "Sv39_superpage_align_fault",
+)
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", CONFIGS)
 def test_random(name, seed):

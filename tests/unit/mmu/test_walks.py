@@ -1,0 +1,728 @@
+"""Directed tests of the MMU: latencies, abandoned walks, fences, and isolation bugs known from other cores."""
+
+import pytest
+from mmu_bench import RAM, Bench, TranslationConfig, make_config, make_machine
+from mmu_reference import FETCH, LOAD, NONE, READ, STORE, UBIT, V_, WRITE, A, Atp, D, G, M, Pmp, R, S, U, W, X
+
+from entresol.mmu.types import FenceOp
+
+ALL = V_ | R | W | X | A | D
+TABLES = RAM >> 12  # physical pages for tables
+DATA = (RAM >> 12) + 0x1000
+
+
+class Tables:
+    """Page tables in a machine's memory."""
+
+    def __init__(self, machine, first_page=TABLES):
+        self.machine = machine
+        self.next_page = first_page
+
+    def page(self, count=1):
+        self.next_page = -(-self.next_page // count) * count + count
+        return self.next_page - count
+
+    def write(self, address, value):
+        self.machine.memory[address] = value
+
+    def read(self, address):
+        return self.machine.memory.get(address, 0)
+
+    def map(self, atp, va, ppn, flags=ALL, level=0, table_flags=V_):
+        """Map one page with Sv39 or Sv39x4; returns the address of the leaf's entry."""
+        table = atp.ppn << 12
+        for i in range(2, level, -1):
+            entry = table + (va >> 12 + 9 * i & 0x7FF if i == 2 and atp.gstage else va >> 12 + 9 * i & 0x1FF) * 8
+            if not self.read(entry):
+                self.write(entry, self.page() << 10 | table_flags)
+            table = (self.read(entry) >> 10) << 12
+        entry = table + (va >> 12 + 9 * level & (0x7FF if atp.gstage and level == 2 else 0x1FF)) * 8
+        self.write(entry, ppn << 10 | flags)
+        return entry
+
+    def space(self, id=0, gstage=False):
+        atp = Atp(8, self.page(4 if gstage else 1), id)
+        atp.gstage = gstage
+        return atp
+
+
+class GuestTables(Tables):
+    """VS-stage page tables in guest physical memory, mapped at GPA + `OFFSET` by a G-stage."""
+
+    OFFSET = 0x1_0000_0000  # guest physical addresses of supervisor physical RAM
+
+    def __init__(self, machine, host, gstage, flags=ALL | UBIT):
+        super().__init__(machine, self.OFFSET + RAM + 0x80_0000 >> 12)
+        self.host, self.gstage, self.flags = host, gstage, flags
+        self.gleaves = {}
+
+    def page(self, count=1):
+        page = super().page(count)
+        for i in range(count):
+            gpa = page + i << 12
+            self.gleaves[page + i] = self.host.map(self.gstage, gpa, gpa - self.OFFSET >> 12, self.flags)
+        return page
+
+    def write(self, address, value):
+        self.machine.memory[address - self.OFFSET] = value
+
+    def read(self, address):
+        return self.machine.memory.get(address - self.OFFSET, 0)
+
+
+def native(**changes):
+    """A machine and Sv39 tables for satp."""
+    config = make_config(**changes)
+    machine = make_machine(config)
+    tables = Tables(machine)
+    machine.satp = tables.space(1)
+    return config, machine, tables
+
+
+def guest(cls=TranslationConfig, **changes):
+    """A machine with a guest: Sv39 on Sv39x4.  Returns (config, machine, host tables, guest tables)."""
+    config = make_config(cls, **changes)
+    machine = make_machine(config)
+    host = Tables(machine)
+    machine.satp = host.space(1)
+    machine.hgatp = host.space(3, gstage=True)
+    tables = GuestTables(machine, host, machine.hgatp)
+    machine.vsatp = tables.space(2)
+    return config, machine, host, tables
+
+
+def guest_map(machine, host, tables, va, ppn, flags=ALL, gflags=ALL | UBIT):
+    """Map a guest page to a guest physical one and that to `ppn`; returns both leaf entries' physical addresses."""
+    gpa = GuestTables.OFFSET + (ppn << 12)
+    vs = tables.map(machine.vsatp, va, gpa >> 12, flags)
+    return vs - GuestTables.OFFSET, host.map(machine.hgatp, gpa, ppn, gflags)
+
+
+def simulate(config, machine, **options):
+    """Decorator: run an async test body, given the bench, to its end."""
+
+    def decorate(body):
+        bench = Bench(config, machine, **options)
+
+        async def main(ctx):
+            await body(bench)
+
+        bench.run(main)
+        return bench
+
+    return decorate
+
+
+def test_latencies_native():
+    config, machine, tables = native(l2tlb_entries=256)
+    for i in range(64):
+        tables.map(machine.satp, 0x1000_0000 + (i << 12), DATA + i)
+    tables.map(machine.satp, 0x2000_0000, DATA & ~511, level=1)
+
+    @simulate(config, machine)
+    async def _(bench):
+        cold = await bench.translate(0x1000_0000, LOAD, S)
+        assert cold.reads == 3 and cold.cycles <= 20, cold
+        for i in range(1, 6):
+            near = await bench.translate(0x1000_0000 + (i << 12), LOAD, S)
+            assert near.reads == 1 and near.cycles <= 10, near
+        again = await bench.translate(0x1000_0000, LOAD, S)  # gone from 4 entries of L1, in L2
+        assert again.reads == 0 and again.cycles == 3, again
+        assert (await bench.translate(0x1000_0008, LOAD, S)).cycles == 0
+        assert (await bench.translate(0x2000_0000, LOAD, S)).reads == 1  # the root entry is cached
+        assert (await bench.translate(0x2012_3000, LOAD, S)).cycles == 0  # one L1 entry for 2 MiB
+        for i in range(5):
+            await bench.translate(0x1000_0000 + (i << 12), LOAD, S)
+        large = await bench.translate(0x2010_0000, LOAD, S)
+        assert large.reads == 0 and large.cycles <= 7, large
+        machine_mode = await bench.translate(RAM, LOAD, M)
+        assert machine_mode.reads == 0 and machine_mode.cycles <= 3, machine_mode
+
+
+def test_latencies_guest():
+    config, machine, host, tables = guest(l2tlb_entries=256)
+    for i in range(64):
+        guest_map(machine, host, tables, 0x1000_0000 + (i << 12), DATA + i)
+
+    @simulate(config, machine)
+    async def _(bench):
+        cold = await bench.translate(0x1000_0000, LOAD, S, 1)
+        assert cold.reads <= 15 and cold.cycles <= 100, cold
+        for i in range(1, 6):
+            near = await bench.translate(0x1000_0000 + (i << 12), LOAD, S, 1)
+            assert near.reads == 2 and near.cycles <= 18, near  # VS leaf and G leaf
+        again = await bench.translate(0x1000_0000, LOAD, S, 1)
+        assert again.reads == 0 and again.cycles == 3, again
+        await bench.fence(FenceOp.HFENCE_VVMA)
+        fenced = await bench.translate(0x1000_0000, LOAD, S, 1)
+        assert fenced.reads == 4 and fenced.cycles <= 40, fenced  # the G-stage of the tables is still known
+        fetch = await bench.translate(0x1000_0000, FETCH, S, 1)
+        assert fetch.reads == 0 and fetch.cycles == 3, fetch
+
+
+def test_fences_are_quick():
+    config, machine, tables = native()
+    tables.map(machine.satp, 0x1000, DATA)
+
+    @simulate(config, machine)
+    async def _(bench):
+        await bench.translate(0x1000, LOAD, S)
+        for op in FenceOp:
+            for addr in (None, 0x1000):
+                for id in (None, 1):
+                    assert await bench.fence(op, addr, id) <= 3
+
+
+def test_fence_during_a_fetch_walk():
+    """A fence cuts a speculative walk short; the walk then sees the new page table."""
+    config, machine, tables = native()
+    entry = tables.map(machine.satp, 0x1000, DATA)
+
+    @simulate(config, machine, latency=8)
+    async def _(bench):
+        for delay in range(1, 40, 3):
+            machine.memory[entry] = DATA << 10 | ALL
+            await bench.fence(FenceOp.SFENCE_VMA)
+            assert not await bench.lookup(0x1000, FETCH, S)
+            bench.ctx.set(bench.dut.i.walk_valid, 1)
+            for _ in range(delay):
+                await bench.ctx.tick()
+                if bench.ctx.get(bench.dut.i.walk_done):
+                    break
+            bench.ctx.set(bench.dut.i.walk_valid, not bench.ctx.get(bench.dut.i.walk_done))
+            machine.memory[entry] = DATA + 1 << 10 | ALL
+            assert await bench.fence(FenceOp.SFENCE_VMA, 0x1000, 1) <= 12
+            while bench.ctx.get(bench.dut.i.walk_valid) and not bench.ctx.get(bench.dut.i.walk_done):
+                await bench.ctx.tick()
+            answer = await bench.translate(0x1000, FETCH, S)
+            bench.ctx.set(bench.dut.i.walk_valid, 0)
+            assert answer.paddr == DATA + 1 << 12, delay
+
+
+@pytest.mark.parametrize("latency", (1, 3))
+def test_abandoned_fetch_walk(latency):
+    """A redirect abandons a walk at any time: nothing of it reaches the next request, which is answered right."""
+    config, machine, tables = native()
+    tables.map(machine.satp, 0x1000, DATA)
+    tables.map(machine.satp, 0x2000, DATA + 1)
+
+    @simulate(config, machine, latency=latency)
+    async def _(bench):
+        ctx, port = bench.ctx, bench.dut.i
+        for delay in range(22):
+            for target, expected in ((0x2000, DATA + 1), (0x5000, None)):
+                await bench.fence(FenceOp.SFENCE_VMA)
+                assert not await bench.lookup(0x1000, FETCH, S)
+                ctx.set(port.walk_valid, 1)
+                for _ in range(delay):
+                    if ctx.get(port.walk_done):
+                        break
+                    await ctx.tick()
+                ctx.set(port.walk_valid, 0)
+                answer = await bench.translate(target, FETCH, S)
+                assert answer.cause == (None if expected else 12), (delay, answer)
+                if expected:
+                    assert answer.paddr == expected << 12
+
+
+def test_context_change_abandons_a_fetch_walk():
+    """A walk begun with one satp.ASID must not fill anything under another one."""
+    config, machine, tables = native()
+    tables.map(machine.satp, 0x1000, DATA)
+    old, new = machine.satp, tables.space(7)
+    tables.map(new, 0x1000, DATA + 1)
+
+    @simulate(config, machine)
+    async def _(bench):
+        for delay in range(25):
+            machine.satp = old
+            bench.apply()
+            await bench.fence(FenceOp.SFENCE_VMA)
+            assert not await bench.lookup(0x1000, FETCH, S)
+            bench.ctx.set(bench.dut.i.walk_valid, 1)
+            for _ in range(delay):
+                if bench.ctx.get(bench.dut.i.walk_done):
+                    break
+                await bench.ctx.tick()
+            bench.ctx.set(bench.dut.i.walk_valid, 0)
+            machine.satp = new
+            bench.apply()
+            for access in (FETCH, LOAD):
+                assert (await bench.translate(0x1000, access, S)).paddr == DATA + 1 << 12, delay
+
+
+def test_data_side_goes_first():
+    config, machine, tables = native()
+    for i in range(2):
+        tables.map(machine.satp, i << 12, DATA + i)
+
+    @simulate(config, machine)
+    async def _(bench):
+        ctx, dut = bench.ctx, bench.dut
+        assert not await bench.lookup(0, FETCH, S)
+        assert not await bench.lookup(0x1000, LOAD, S)
+        ctx.set(dut.i.walk_valid, 1)
+        ctx.set(dut.d.walk_valid, 1)
+        order = []
+        for _ in range(100):
+            done = [name for name in "id" if ctx.get(getattr(dut, name).walk_done)]
+            order += done
+            await ctx.tick()
+            for name in done:
+                ctx.set(getattr(dut, name).walk_valid, 0)
+        assert order == ["d", "i"]
+        assert (await bench.translate(0, FETCH, S)).cycles == 0
+        assert (await bench.translate(0x1000, LOAD, S)).cycles == 0
+
+
+def test_results_hold_and_sides_are_independent():
+    """The I side's answer stays while the D side misses, walks and fills."""
+    config, machine, tables = native()
+    for i in range(3):
+        tables.map(machine.satp, i << 12, DATA + i)
+
+    @simulate(config, machine)
+    async def _(bench):
+        await bench.translate(0, FETCH, S)
+        for i in (1, 2):
+            await bench.translate(i << 12, LOAD, S)
+            assert bench.ctx.get(bench.dut.i.tlb.hit) and bench.ctx.get(bench.dut.i.tlb.paddr) == DATA << 12
+
+
+@pytest.mark.rule("sfence_vma_sum_mxr_effect")
+def test_sum_and_mxr_need_no_fence():
+    config, machine, tables = native()
+    tables.map(machine.satp, 0x1000, DATA, ALL | UBIT)
+    tables.map(machine.satp, 0x2000, DATA, V_ | X | A | D)
+
+    @simulate(config, machine)
+    async def _(bench):
+        for _ in range(2):
+            for machine.sum in (0, 1):
+                for machine.mxr in (0, 1):
+                    bench.apply()
+                    assert (await bench.translate(0x1000, LOAD, S)).cause == (None if machine.sum else 13)
+                    assert (await bench.translate(0x1000, FETCH, S)).cause == 12
+                    assert (await bench.translate(0x2000, LOAD, S)).cause == (None if machine.mxr else 13)
+                    assert (await bench.translate(0x1000, LOAD, U)).cause is None
+
+
+@pytest.mark.rule("sfence_vma_mode_effect", "sfence_vma_asid_effect")
+def test_mode_and_asid_need_no_fence():
+    config, machine, tables = native()
+    paged, other = machine.satp, tables.space(2)
+    tables.map(paged, RAM, DATA)
+    tables.map(other, RAM, DATA + 1)
+
+    @simulate(config, machine)
+    async def _(bench):
+        for _ in range(2):
+            for machine.satp, page in ((paged, DATA), (Atp(0, 0, 1), RAM >> 12), (other, DATA + 1)):
+                bench.apply()
+                for access in (LOAD, FETCH):
+                    assert (await bench.translate(RAM, access, S)).paddr == page << 12
+
+
+@pytest.mark.rule("sfence_vma_asid_only", "sfence_vma_va_asid")
+def test_global_mappings_survive_fences_by_asid():
+    config, machine, tables = native()
+    first, second = machine.satp, tables.space(2)
+    for space in (first, second):
+        tables.map(space, 0x8000_0000, DATA, ALL | G)
+
+    @simulate(config, machine)
+    async def _(bench):
+        await bench.translate(0x8000_0000, LOAD, S)
+        for step, (space, fence) in enumerate(((second, None), (first, 1), (second, 2))):
+            if fence:
+                await bench.fence(FenceOp.SFENCE_VMA, None, fence)
+            machine.satp = space
+            bench.apply()
+            answer = await bench.translate(0x8000_0000, LOAD, S)
+            assert answer.reads == 0, (step, answer)
+        await bench.fence(FenceOp.SFENCE_VMA)
+        assert (await bench.translate(0x8000_0000, LOAD, S)).reads == 3
+
+
+def test_swapping_hgatp_around_a_fence_loses_nothing():
+    """As KVM does: another VMID is fenced while hgatp holds it; the first level keeps what it has."""
+    config, machine, host, tables = guest()
+    guest_map(machine, host, tables, 0x1000, DATA)
+    keep = machine.hgatp
+
+    @simulate(config, machine)
+    async def _(bench):
+        await bench.translate(0x1000, LOAD, S, 1)
+        machine.hgatp = Atp(0, 0, 9)
+        bench.apply()
+        await bench.fence(FenceOp.SFENCE_VMA)
+        machine.hgatp = keep
+        bench.apply()
+        assert (await bench.translate(0x1000, LOAD, S, 1)).cycles == 0
+
+
+@pytest.mark.rule("hfence-vvma_limits", "sfence_vma_v0")
+def test_fences_of_v0_leave_guests_alone():
+    config, machine, host, tables = guest()
+    guest_map(machine, host, tables, 0x1000, DATA)
+    host.map(machine.satp, 0x1000, DATA + 1)
+
+    @simulate(config, machine)
+    async def _(bench):
+        await bench.translate(0x1000, LOAD, S, 1)
+        await bench.translate(0x1000, LOAD, S, 0)
+        await bench.fence(FenceOp.SFENCE_VMA)
+        assert (await bench.translate(0x1000, LOAD, S, 1)).cycles == 0
+        assert (await bench.translate(0x1000, LOAD, S, 0)).reads == 3
+        await bench.fence(FenceOp.HFENCE_VVMA)
+        assert (await bench.translate(0x1000, LOAD, S, 0)).cycles == 0
+        await bench.fence(FenceOp.HFENCE_GVMA)
+        assert (await bench.translate(0x1000, LOAD, S, 0)).cycles == 0
+
+
+# ---- Isolation
+
+
+@pytest.mark.rule("hlsv_trans", "hlsv_sstatus_mxr", "hlsv_vsstatus_mxr")
+def test_hlv_leaves_no_state_behind():
+    """An access with V=1 between ordinary ones, same address: each gets its own translation and its own SUM."""
+    config, machine, host, tables = guest()
+    guest_map(machine, host, tables, 0x1000, DATA, ALL | UBIT)
+    host.map(machine.satp, 0x1000, DATA + 1, ALL | UBIT)
+
+    @simulate(config, machine)
+    async def _(bench):
+        for _ in range(2):
+            for machine.sum, machine.vsum in ((0, 1), (1, 0), (1, 1), (0, 0)):
+                bench.apply()
+                virtual = await bench.translate(0x1000, LOAD, S, 1)
+                assert (virtual.cause, virtual.v) == ((None, 0) if machine.vsum else (13, 1))
+                ordinary = await bench.translate(0x1000, LOAD, S, 0)
+                assert (ordinary.cause, ordinary.v) == (None if machine.sum else 13, 0)
+                if machine.vsum:
+                    assert virtual.paddr == DATA << 12
+                if machine.sum:
+                    assert ordinary.paddr == DATA + 1 << 12
+
+
+def test_fetch_walk_during_hlv_uses_its_own_stage():
+    """An HS fetch walk and an HLV walk at once: neither TLB is filled with the other's stage."""
+    config, machine, host, tables = guest()
+    guest_map(machine, host, tables, 0x1000, DATA)
+    host.map(machine.satp, 0x1000, DATA + 1)
+
+    @simulate(config, machine)
+    async def _(bench):
+        ctx, dut = bench.ctx, bench.dut
+        for head_start in range(0, 20, 2):
+            await bench.fence_all()
+            assert not await bench.lookup(0x1000, FETCH, S, 0)
+            ctx.set(dut.i.walk_valid, 1)
+            for _ in range(head_start):
+                await ctx.tick()
+                if ctx.get(dut.i.walk_done):
+                    ctx.set(dut.i.walk_valid, 0)
+            hlv = await bench.translate(0x1000, LOAD, S, 1)
+            while ctx.get(dut.i.walk_valid):
+                if ctx.get(dut.i.walk_done):
+                    assert not ctx.get(dut.i.walk_faulted)
+                    await ctx.tick()
+                    ctx.set(dut.i.walk_valid, 0)
+                else:
+                    await ctx.tick()
+            assert hlv.paddr == DATA << 12
+            fetch = await bench.translate(0x1000, FETCH, S, 0)
+            assert (fetch.paddr, fetch.cycles) == (DATA + 1 << 12, 0)
+            assert (await bench.translate(0x1000, FETCH, S, 1)).paddr == DATA << 12
+            assert (await bench.translate(0x1000, LOAD, S, 0)).paddr == DATA + 1 << 12
+
+
+@pytest.mark.rule("H_vm_gpapriv")
+def test_store_through_read_only_table_page():
+    """A VS-stage table that the G-stage maps read-only is fine as long as nothing needs to be written to it."""
+    config, machine, host, tables = guest()
+    vs, _ = guest_map(machine, host, tables, 0x1000, DATA)
+    for leaf in tables.gleaves.values():
+        machine.memory[leaf] &= ~(W | D)
+
+    @simulate(config, machine)
+    async def _(bench):
+        for warm in range(2):
+            answer = await bench.translate(0x1000, STORE, S, 1)
+            assert answer.paddr == DATA << 12, warm
+            await bench.fence(FenceOp.HFENCE_VVMA)
+        # now D must be set, which the G-stage forbids
+        machine.memory[vs] &= ~D
+        machine.m_adue = machine.h_adue = 1
+        bench.apply()
+        await bench.fence(FenceOp.HFENCE_GVMA)
+        answer = await bench.translate(0x1000, STORE, S, 1)
+        assert (answer.cause, answer.implicit) == (23, WRITE)
+        assert answer.gpa == vs + GuestTables.OFFSET
+        assert (await bench.translate(0x1000, LOAD, S, 1)).cause is None
+        assert not bench.updates
+
+
+@pytest.mark.rule("H_vm_gpapriv", "mtval2_trapval_vstrans")
+@pytest.mark.parametrize("access,cause", ((LOAD, 21), (STORE, 23), (FETCH, 20)))
+@pytest.mark.parametrize("level", (0, 1, 2))
+def test_guest_page_fault_on_table(access, cause, level):
+    """A VS-stage table page without G-stage mapping: guest page fault with the address of the entry, implicit read."""
+    config, machine, _host, tables = guest()
+    tables.map(machine.vsatp, 0x1000, (GuestTables.OFFSET + (DATA << 12)) >> 12)
+    pages = sorted(tables.gleaves, reverse=True)  # leaf table, middle table, root
+    machine.memory[tables.gleaves[pages[level]]] &= ~V_
+
+    @simulate(config, machine)
+    async def _(bench):
+        answer = await bench.translate(0x1000, access, S, 1)
+        index = (0x1000 >> 12 + 9 * level & 0x1FF) * 8
+        assert (answer.cause, answer.implicit) == (cause, READ)
+        assert answer.gpa == (pages[level] << 12) + index
+
+
+def test_access_fault_on_table_is_not_a_guest_page_fault():
+    """VS-stage table pages in I/O space, nowhere, or where the bus fails: access faults, without gpa."""
+    for spoil in ("device", "nowhere", "bus"):
+        config, machine, _host, tables = guest()
+        tables.map(machine.vsatp, 0x1000, (GuestTables.OFFSET + (DATA << 12)) >> 12)
+        leaf_table = max(tables.gleaves)
+        if spoil == "bus":
+            machine.bus_errors.add((leaf_table << 12) - GuestTables.OFFSET + 8)
+        else:
+            machine.memory[tables.gleaves[leaf_table]] = (
+                (0x1_0000 if spoil == "device" else 0x20_0000) << 10 | ALL | UBIT
+            )
+
+        @simulate(config, machine)
+        async def _(bench):
+            for access, cause in ((LOAD, 5), (STORE, 7), (FETCH, 1)):
+                answer = await bench.translate(0x1000, access, S, 1)
+                assert (answer.cause, answer.gpa, answer.implicit) == (cause, 0, NONE)
+
+
+@pytest.mark.rule("hgatp_mode_sv39x4")
+def test_guest_physical_addresses_that_do_not_fit():
+    config, machine, _host, tables = guest()
+    tables.map(machine.vsatp, 0x1000, 1 << 29)
+    machine.vmxr = 0
+
+    @simulate(config, machine)
+    async def _(bench):
+        answer = await bench.translate(0x1234, LOAD, S, 1, size=0)
+        assert (answer.cause, answer.gpa, answer.implicit) == (21, (1 << 41) + 0x234, NONE)
+        machine.vsatp = Atp(0, 0, 2)
+        bench.apply()
+        for va in (1 << 41, 1 << 63, (1 << 64) - 8):
+            answer = await bench.translate(va, STORE, S, 1)
+            assert (answer.cause, answer.gpa, answer.implicit) == (23, va, NONE)
+
+
+@pytest.mark.rule("Sv39_va_signext")
+def test_non_canonical_addresses_never_hit():
+    config, machine, tables = native()
+    tables.map(machine.satp, 0x1000, DATA)
+    high = (1 << 64) - 0x1000
+    tables.map(machine.satp, high, DATA + 1)
+
+    @simulate(config, machine)
+    async def _(bench):
+        for base in (0x1000, high):
+            assert (await bench.translate(base, LOAD, S)).cause is None
+            for bit in range(38, 64):
+                assert (await bench.translate(base ^ 1 << bit, LOAD, S)).cause == 13, bit
+
+
+def test_hlvx_wants_execute_in_both_stages_and_readable_memory():
+    config, machine, host, tables = guest(pmp_entries=16)
+    for vs in (0, 1):
+        for g in (0, 1):
+            guest_map(
+                machine,
+                host,
+                tables,
+                0x1000 * (1 + vs + 2 * g),
+                DATA + vs + 2 * g,
+                V_ | A | D | (X if vs else R | W),
+                V_ | A | D | UBIT | (X if g else R | W),
+            )
+    machine.pmp = [Pmp(4, 3, False, (DATA + 3 << 10) + 0x1FF), *[Pmp()] * 14, Pmp(7, 3, False, (1 << 54) - 1)]
+
+    @simulate(config, machine)
+    async def _(bench):
+        for index, cause in enumerate((13, 21, 13, 5)):
+            answer = await bench.translate(0x1000 * (1 + index), LOAD, S, 1, hlvx=1, size=2)
+            assert answer.cause == cause, index
+        machine.pmp[0] = Pmp()
+        bench.apply()
+        await bench.fence_all()
+        assert (await bench.translate(0x4000, LOAD, S, 1, hlvx=1, size=2)).cause is None
+        assert (await bench.translate(0x4000, LOAD, S, 1)).cause == 13  # no read permission for an ordinary load
+        assert (await bench.translate(0x4000, LOAD, S, 1, hlvx=1, size=2)).cycles == 0
+
+
+@pytest.mark.rule("vsstatus_mxr_vm", "sstatus_mxr_vm")
+def test_mxr_of_both_levels():
+    config, machine, host, tables = guest()
+    guest_map(machine, host, tables, 0x1000, DATA, V_ | X | A | D)  # VS-stage execute-only
+    guest_map(machine, host, tables, 0x2000, DATA + 1, ALL, V_ | X | A | D | UBIT)  # G-stage execute-only
+
+    @simulate(config, machine)
+    async def _(bench):
+        for machine.mxr in (0, 1):
+            for machine.vmxr in (0, 1):
+                bench.apply()
+                assert (await bench.translate(0x1000, LOAD, S, 1)).cause == (None if machine.mxr | machine.vmxr else 13)
+                assert (await bench.translate(0x2000, LOAD, S, 1)).cause == (None if machine.mxr else 21)
+
+
+def test_mxr_does_not_open_tables():
+    """VS-stage table reads are implicit loads: MXR, which concerns explicit loads, does not let them read
+    execute-only G-stage pages."""
+    config, machine, host, tables = guest()
+    guest_map(machine, host, tables, 0x1000, DATA)
+    leaf = tables.gleaves[max(tables.gleaves)]
+    machine.memory[leaf] = machine.memory[leaf] & ~(R | W)
+    machine.mxr = machine.vmxr = 1
+
+    @simulate(config, machine)
+    async def _(bench):
+        answer = await bench.translate(0x1000, LOAD, S, 1)
+        assert (answer.cause, answer.implicit) == (21, READ)
+
+
+@pytest.mark.rule(
+    "Svadu_hw_update_a_d_bits", "Svadu_disabled_hw_update_falls_back_to_svade", "svade_access_ad_bit_clear"
+)
+def test_accessed_and_dirty():
+    config, machine, tables = native(cls=TranslationConfig)
+    entry = tables.map(machine.satp, 0x1000, DATA, ALL & ~(A | D))
+
+    @simulate(config, machine)
+    async def _(bench):
+        assert (await bench.translate(0x1000, LOAD, S)).cause == 13
+        assert (await bench.translate(0x1000, STORE, S)).cause == 15
+        machine.m_adue = 1
+        bench.apply()
+        await bench.translate(0x1000, LOAD, S)
+        assert machine.memory[entry] & (A | D) == A
+        assert (await bench.translate(0x1000, LOAD, S)).cycles == 0
+        await bench.translate(0x1000, STORE, S)
+        assert machine.memory[entry] & (A | D) == A | D
+        assert (await bench.translate(0x1000, STORE, S)).cycles == 0
+        assert len(bench.updates) == 2
+
+
+def test_update_race():
+    """Another agent changes the entry between read and update: nothing is overwritten, the new entry counts."""
+    config, machine, tables = native(cls=TranslationConfig)
+    entry = tables.map(machine.satp, 0x1000, DATA, ALL & ~(A | D))
+    machine.m_adue = 1
+
+    @simulate(config, machine)
+    async def _(bench):
+        def interfere(address):
+            assert address == entry
+            machine.memory[entry] = DATA + 5 << 10 | ALL & ~(A | D)
+            bench.before_update = None
+
+        bench.before_update = interfere
+        answer = await bench.translate(0x1000, STORE, S)
+        assert answer.paddr == DATA + 5 << 12
+        assert machine.memory[entry] == DATA + 5 << 10 | ALL
+
+        machine.memory[entry] = DATA << 10 | ALL & ~(A | D)
+        await bench.fence(FenceOp.SFENCE_VMA)
+
+        def remove(address):
+            machine.memory[entry] = 0
+
+        bench.before_update = remove
+        assert (await bench.translate(0x1000, STORE, S)).cause == 15
+        assert machine.memory[entry] == 0
+
+
+def test_pmp_boundary_inside_a_page():
+    """Permission ends in the middle of a page: every access is judged by its own block, by fetches of 4 bytes."""
+    config, machine, tables = native(pmp_entries=16)
+    tables.map(machine.satp, 0x1000, DATA)
+    middle = (DATA << 12) + 0x104
+    machine.pmp = [
+        Pmp(7, 1, False, middle >> 2),
+        Pmp(0, 3, False, (DATA << 10) + 0x1FF),
+        *[Pmp()] * 13,
+        Pmp(7, 3, False, (1 << 54) - 1),
+    ]
+
+    @simulate(config, machine)
+    async def _(bench):
+        for _ in range(2):
+            for offset, size, allowed in ((0x100, 2, 1), (0x100, 3, 0), (0x104, 2, 0), (0xF8, 3, 1), (0x103, 0, 1)):
+                answer = await bench.translate(0x1000 + offset, LOAD, S, size=size)
+                assert answer.cause == (None if allowed else 5), (offset, size)
+                assert not allowed or answer.narrow
+            assert (await bench.translate(0x1100, FETCH, S)).narrow
+            assert (await bench.translate(0x1104, FETCH, S)).cause == 1
+        # a granted block is good for one lookup and for nothing else
+        await bench.translate(0x1100, LOAD, S, size=2)
+        assert not await bench.lookup(0x1100, LOAD, S, size=2)
+        await bench.translate(0x1100, LOAD, S, size=2)
+        assert not await bench.lookup(0x1104, LOAD, S, size=2)
+
+
+def test_walk_granted_for_one_block_serves_no_other():
+    """The lookup after the walk is for another address of the page (the front end was redirected)."""
+    config, machine, tables = native(pmp_entries=16)
+    tables.map(machine.satp, 0x1000, DATA)
+    machine.pmp = [Pmp(7, 2, False, (DATA << 10) + 1), *[Pmp()] * 15]
+    machine.pmp[1] = Pmp(7, 3, False, (TABLES << 10) + 0x1FFFF)
+
+    @simulate(config, machine)
+    async def _(bench):
+        ctx, port = bench.ctx, bench.dut.i
+        for other in (0x1000, 0x1008, 0x1804):
+            assert not await bench.lookup(0x1004, FETCH, S)
+            ctx.set(port.walk_valid, 1)
+            while not ctx.get(port.walk_done):
+                await ctx.tick()
+            assert not ctx.get(port.walk_faulted)
+            await ctx.tick()
+            ctx.set(port.walk_valid, 0)
+            assert not await bench.lookup(other, FETCH, S)
+            assert not await bench.lookup(0x1004, FETCH, S)
+
+
+def test_superpages_and_pages_never_overlap():
+    """A page and the superpage that replaces it without a fence: lookups use one or the other, never a mixture."""
+    config, machine, tables = native()
+    entry = tables.map(machine.satp, 0x4000_0000, 0, level=1)
+    table = tables.page()
+    machine.memory[(table << 12) + 8] = DATA + 0x777 << 10 | ALL
+
+    @simulate(config, machine)
+    async def _(bench):
+        for _ in range(4):
+            machine.memory[entry] = table << 10 | V_
+            await bench.fence(FenceOp.SFENCE_VMA)
+            await bench.translate(0x4000_1000, LOAD, S)
+            machine.memory[entry] = (DATA & ~511) << 10 | ALL
+            await bench.translate(0x4000_2000, LOAD, S)
+            answer = await bench.translate(0x4000_1000, LOAD, S)
+            assert answer.paddr in ((DATA + 0x777) << 12, (DATA & ~511) + 1 << 12)
+
+
+def test_events():
+    config, machine, host, tables = guest()
+    guest_map(machine, host, tables, 0x1000, DATA)
+    bench = Bench(config, machine)
+    bench.count_events = True
+
+    async def main(ctx):
+        await bench.translate(0x1000, LOAD, S, 1)
+        await bench.translate(0x1000, FETCH, S, 1)
+        await bench.translate(0x1000, LOAD, S, 1)
+        assert bench.events == {
+            "itlb_miss": 1, "dtlb_miss": 1, "l2tlb_miss": 1, "walk_read": len(bench.reads), "walk_vs_stage": 3,
+            "walk_g_stage": len(bench.reads) - 3}  # fmt: skip
+
+    bench.run(main)
