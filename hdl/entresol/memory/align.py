@@ -1,0 +1,45 @@
+"""Bytes within an aligned doubleword: masks, rotation and extension."""
+
+from amaranth.hdl import Cat, Const, Mux, Value
+
+
+def byte_mask(size: Value, offset: Value) -> Value:
+    """The bytes an access touches, 16 bits: bits 7:0 in the doubleword that holds its first byte, bits 15:8 in the
+    next one.  `size` is log2 of the bytes (2 bits), `offset` the position in the doubleword (3 bits)."""
+    ones = Cat(Const(1, 1), size != 0, (size[1]).replicate(2), (size == 3).replicate(4))
+    return (ones << offset) | Const(0, 16)
+
+
+def crosses(size: Value, offset: Value) -> Value:
+    """Whether the access continues in the next doubleword."""
+    return byte_mask(size, offset)[8:].any()
+
+
+def misaligned(size: Value, offset: Value) -> Value:
+    """Whether the access is not naturally aligned."""
+    return ((size >= 1) & offset[0]) | ((size >= 2) & offset[1]) | ((size == 3) & offset[2])
+
+
+def rotate_down(word: Value, offset: Value) -> Value:
+    """`word` (64 bits) rotated right by `offset` bytes: brings the byte at `offset` to the bottom."""
+    for bit in (2, 1, 0):
+        word = Mux(offset[bit], word.rotate_right(8 << bit), word)
+    return word
+
+
+def rotate_up(word: Value, offset: Value) -> Value:
+    """`word` (64 bits) rotated left by `offset` bytes: brings the bottom byte to `offset`."""
+    for bit in (0, 1, 2):
+        word = Mux(offset[bit], word.rotate_left(8 << bit), word)
+    return word
+
+
+def extend(word: Value, size: Value, unsigned: Value) -> Value:
+    """The low 1 << size bytes of `word`, zero- or sign-extended to 64 bits."""
+    sign = Mux(size[1], word[31], Mux(size[0], word[15], word[7])) & ~unsigned
+    return Cat(
+        word[:8],
+        Mux(size == 0, sign.replicate(8), word[8:16]),
+        Mux(size[1], word[16:32], sign.replicate(16)),
+        Mux(size == 3, word[32:], sign.replicate(32)),
+    )
