@@ -14,8 +14,8 @@ from .bus import DeviceBus, in_region, next_address, region_bits, region_offset
 class AxiDemux(wiring.Component):
     """Sends transactions for the `memory` region to `mem` and all others to `other`, without adding a cycle.
 
-    Responses stay in order: a read waits until the reads outstanding at the other port have ended, and one write
-    is under way at a time.  `addr_width`, `id_width` in bits.
+    Responses stay in order: a read at `other` begins when those at `mem` have ended, and answers of `mem` wait
+    until it has ended; one write is under way at a time.  `addr_width`, `id_width` in bits.
     """
 
     MAX_READS = 7  # outstanding at `mem`; `other` gets one at a time
@@ -38,7 +38,7 @@ class AxiDemux(wiring.Component):
         mem_reads = Signal(range(self.MAX_READS + 1))
         other_read = Signal()
         to_mem = in_region(axi.araddr, self._memory)
-        mem_may = to_mem & ~other_read & (mem_reads != self.MAX_READS)
+        mem_may = to_mem & (mem_reads != self.MAX_READS)
         other_may = ~to_mem & ~other_read & (mem_reads == 0)
         m.d.comb += [
             mem.arvalid.eq(axi.arvalid & mem_may),

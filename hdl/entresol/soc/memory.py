@@ -35,7 +35,9 @@ class AxiRam(wiring.Component):
         m = Module()
         axi = self.axi
         depth = self._region.size // 8
-        m.submodules.memory = memory = Memory(shape=64, depth=depth, init=self._init)
+        # A read and a write of the same place at once have no order in AXI4: synthesis need not provide for them.
+        m.submodules.memory = memory = Memory(shape=64, depth=depth, init=self._init,
+                                              attrs={"ram_style": "block", "no_rw_check": 1})
         read_port = memory.read_port()
         write_port = memory.write_port(granularity=8)
 

@@ -12,13 +12,19 @@ from entresol.memory.axi import Burst, Resp
 ADDRESS = ("addr", "id", "len", "size", "burst")
 
 
-def simulate(dut, *testbenches, background=()):
-    """Runs `testbenches` to their end, `background` beside them."""
+def simulate(dut, *testbenches, background=(), limit=50_000):
+    """Runs `testbenches` to their end, which must come within `limit` cycles, `background` beside them."""
+
+    async def deadline(ctx):
+        for _ in range(limit):
+            await ctx.tick()
+        raise AssertionError(f"does not end within {limit} cycles")
+
     sim = Simulator(dut)
     sim.add_clock(1e-6)
     for testbench in testbenches:
         sim.add_testbench(testbench)
-    for testbench in background:
+    for testbench in (*background, deadline):
         sim.add_testbench(testbench, background=True)
     sim.run()
 
@@ -237,6 +243,7 @@ class AxiMemory:
         self.axi, self.rng, self.stall = axi, rng, stall
         self.bytes = {}
         self.seen = []  # addresses of transactions
+        self.hold = False  # answers no reads meanwhile
         self._reads = []  # (ident, [beat addresses])
         self._writes = deque()
         self._data = deque()
@@ -264,7 +271,7 @@ class AxiMemory:
         axi = self.axi
         while True:
             idents = [ident for ident, _ in self._reads]
-            if not idents or self._pause():
+            if not idents or self.hold or self._pause():
                 ctx.set(axi.rvalid, 0)
                 await ctx.tick()
                 continue

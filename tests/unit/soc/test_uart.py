@@ -393,14 +393,23 @@ def test_receiver_ignores_glitches_and_bad_stop_bits_and_tells_overruns():
             ctx.set(dut.rxd, level)
             await ctx.tick().repeat(cycles)
 
-        async def frame(value, stop=1):
-            for level in (0, *(value >> bit & 1 for bit in range(8)), stop, 1):
-                await drive(level)
+        async def frame(value, stop=1, late=0):
+            for index, level in enumerate((0, *(value >> bit & 1 for bit in range(8)), stop, 1)):
+                await drive(level, 16 + late * (index % 2))
 
         await drive(1)
         await drive(0, 4)  # shorter than half a bit
         await drive(1, 200)
         assert not ctx.get(dut.bytes.valid)
+        for gap in range(16):
+            await drive(0, 4)
+            await drive(1, 50 + gap)
+            ctx.set(dut.bytes.ready, 0)
+            await frame(0xA5, late=1)  # 3 % slower than the receiver
+            assert ctx.get(dut.bytes.valid) and ctx.get(dut.bytes.payload) == 0xA5
+            ctx.set(dut.bytes.ready, 1)
+            await drive(1)
+        ctx.set(dut.bytes.ready, 0)
         await frame(0xFF, stop=0)
         await drive(1, 200)
         assert not ctx.get(dut.bytes.valid)
