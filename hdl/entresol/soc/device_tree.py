@@ -108,10 +108,10 @@ def to_dts(root: Node) -> str:
         label = f"{node.label}: " if node.label else ""
         lines.append(f"{indent}{label}{name} {{")
         for key, value in node.properties.items():
-            if value is True:
-                lines.append(f"{indent}\t{key};")
-            elif value is not False:
+            if not isinstance(value, bool):
                 lines.append(f"{indent}\t{key} = {_text(key, value)};")
+            elif value:
+                lines.append(f"{indent}\t{key};")
         for child in node.children:
             if lines[-1].endswith(";"):
                 lines.append("")
@@ -122,7 +122,7 @@ def to_dts(root: Node) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _text(key: str, value: Property) -> str:
+def _text(key: str, value: str | list[str] | bytes | Cells) -> str:
     if isinstance(value, bytes):
         return f"[{value.hex(' ')}]"
     if isinstance(value, Cells):
