@@ -1,23 +1,26 @@
-"""Prediction of control transfers: branch target buffer, direction predictor and return stack.
+"""Prediction of control transfers: branch target buffer, directions, indirect targets and return stack.
 
 Predictions are hints.  They cost time when wrong, so nothing here needs to be exact, flushed or reset.
 """
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ..config import CoreConfig
+from . import direction
+from .direction import EVENT_BITS, GROUP_BITS, PATH_BITS, DirectionPredictor, longer
 from .types import BranchKind, BranchUpdate
 
 #: Predicted targets are in the same aligned 2**TARGET_BITS bytes as the branch.  37 bits reach from an executable to
 #: its libraries in every Sv39 process, and the 36 of them that are stored are the width of an ECP5 block RAM.
-TARGET_BITS = 37
+TARGET_BITS = GROUP_BITS + 3
 #: Bits of the tags of the branch target buffer; aliases among addresses are possible and only cost time.
 TAG_BITS = 10
-#: Halves of a group, each with a branch of its own in the target buffer.
 WAYS = 2
+#: Table of indirect targets: its entries, and the taken control transfers of the path that indexes it.
+INDIRECT_ENTRIES, INDIRECT_EVENTS = 64, 4
 
 
 class Predictor(wiring.Component):
@@ -31,12 +34,12 @@ class Predictor(wiring.Component):
 
     `update` trains.  `forget` (taken when no update is valid) removes the branch at `forget_pc`: there is none.
 
-    The target buffer is indexed by group and has a way for each half of a group, so an update needs no lookup to know
-    where to write.  Conditional branches are predicted by two-bit counters, a pair for the halves of a group, indexed
-    by the group's address and a hash of the path: the addresses of the last taken control transfers.  The path needs
-    nothing to be carried along with an instruction to be known when it is resolved, unlike a history of outcomes, in
-    which branches unknown to the target buffer are missing.  A group that was jumped to is indexed without that jump;
-    so neither the prediction's own result nor the resolution that redirected is in the path to the counters' address.
+    The target buffer is indexed by group and has two ways, so two branches of a group can be in it.  Directions, and
+    targets of indirect jumps, are predicted by the path: the addresses of the last taken control transfers.  The path
+    needs nothing to be carried along with an instruction to be known when it is resolved, unlike a history of outcomes,
+    in which branches unknown to the target buffer are missing.  A group that was jumped to is indexed without that
+    jump; so neither the prediction's own result nor the resolution that redirected is on the way to the address of a
+    table.
     """
 
     def __init__(self, config: CoreConfig):
@@ -60,45 +63,42 @@ class Predictor(wiring.Component):
         m = Module()
         config, update = self._config, self.update
         set_bits = exact_log2(config.btb_entries // WAYS)
-        row_bits = exact_log2(config.bht_entries // WAYS)
-        path_bits = 2 * row_bits
+        next_group, this_group = self.next_pc[3:TARGET_BITS], self.pc[3:TARGET_BITS]
+
+        def set_of(group):
+            return group[:set_bits] ^ group[set_bits:2 * set_bits]
 
         def tag_of(group):
             return group[set_bits:set_bits + TAG_BITS] ^ group[set_bits + TAG_BITS:set_bits + 2 * TAG_BITS]
-
-        def row_of(group, path):
-            return group[:row_bits] ^ path[:row_bits] ^ path[row_bits:]
-
-        def longer(path, group):
-            """The path with one more taken control transfer, which ends in `group`."""
-            return ((path << 2) ^ group[:4])[:path_bits]
 
         # --- what was resolved: the address of the last halfword says group and position
         resolved, resolved_rvc = Signal(TARGET_BITS - 1), Signal()
         last_half = Signal(TARGET_BITS - 1)  # address bits [36:1]
         forget = Signal()
+        learn = Signal()
         m.d.comb += [
             forget.eq(self.forget & ~update.valid),
+            learn.eq(update.valid & update.mispredicted),
             resolved.eq(Mux(forget, self.forget_pc[1:TARGET_BITS], update.pc[1:TARGET_BITS])),
             resolved_rvc.eq(Mux(forget, self.forget_rvc, update.rvc)),
             last_half.eq(resolved + ~resolved_rvc),
         ]
-        group = last_half[2:]
-        half = last_half[1]
+        group, ending = last_half[2:], last_half[:2]
 
-        # --- path history and return stack depth, of the resolved and of the predicted path
-        path, path_before = Signal(path_bits), Signal(path_bits)  # all taken transfers, all but the last
-        last_target = Signal(8)  # the group that the last one led to
-        path_next = Signal(path_bits)
-        train_path = Signal(path_bits)
-        spec_path, spec_path_base = Signal(path_bits), Signal(path_bits)
+        # --- path and return stack depth, of the resolved and of the predicted path
+        path_before = Signal(PATH_BITS)  # without the last transfer,
+        last_source = Signal(direction.ADDRESS_BITS)  # which came from this group
+        last_target = Signal(8)  # and led to that one
+        path, path_next, train_path = Signal(PATH_BITS), Signal(PATH_BITS), Signal(PATH_BITS)
+        spec_path, spec_path_base = Signal(PATH_BITS), Signal(PATH_BITS)
         m.d.comb += [
+            path.eq(longer(path_before, last_source)),
             path_next.eq(path),
             train_path.eq(Mux(group[:8] == last_target, path_before, path)),
         ]
         with m.If(update.valid & update.taken):
             m.d.comb += path_next.eq(longer(path, group))
-            m.d.sync += [path.eq(path_next), path_before.eq(path), last_target.eq(update.target[3:])]
+            m.d.sync += [path_before.eq(path), last_source.eq(group), last_target.eq(update.target[3:])]
 
         depth, depth_next = Signal(range(config.ras_entries)), Signal(range(config.ras_entries))
         spec_depth, spec_depth_base = Signal.like(depth), Signal.like(depth)
@@ -111,89 +111,109 @@ class Predictor(wiring.Component):
 
         restore = Signal()  # an update that comes after its redirect restores once more
         m.d.comb += [
-            restore.eq(self.restore | (update.valid & update.mispredicted)),
+            restore.eq(self.restore | learn),
             spec_path_base.eq(Mux(restore, path_next, spec_path)),
             spec_depth_base.eq(Mux(restore, depth_next, spec_depth)),
         ]
 
-        # --- branch target buffer
-        entry_layout = data.StructLayout({"valid": 1, "kind": BranchKind, "position": 1, "tag": TAG_BITS})
-        next_group, this_group = self.next_pc[3:], self.pc[3:]
+        # --- branch target buffer.  What is learnt is looked up first, to be written to the way that has it.
+        entry_layout = data.StructLayout({"valid": 1, "kind": BranchKind, "position": 2, "tag": TAG_BITS})
+        new_entry = Signal(entry_layout)
+        new_set, new_target = Signal(set_bits), Signal(TARGET_BITS - 1)
+        write_entry, write_target = Signal(), Signal()
+        victim = Signal()  # the way for a branch that is in none, by turns
+        m.d.sync += [
+            new_entry.valid.eq(~forget),
+            new_entry.kind.eq(update.kind),
+            new_entry.position.eq(ending),
+            new_entry.tag.eq(tag_of(group)),
+            new_set.eq(set_of(group)),
+            new_target.eq(update.target[1:TARGET_BITS]),
+            write_entry.eq(learn | forget),
+            write_target.eq(learn & update.taken),
+            victim.eq(victim ^ write_target),
+        ]
         entries, targets = [], []
+        known = Signal(WAYS)
         for way in range(WAYS):
             m.submodules[f"btb{way}"] = entry_memory = memory.Memory(shape=entry_layout, depth=1 << set_bits, init=[])
             m.submodules[f"targets{way}"] = target_memory = memory.Memory(
                 shape=TARGET_BITS - 1, depth=1 << set_bits, init=[])
             entry_read, target_read = entry_memory.read_port(), target_memory.read_port()
+            entry_old = entry_memory.read_port()
             entry_write, target_write = entry_memory.write_port(), target_memory.write_port()
+            chosen = known[way] | (~known.any() & new_entry.valid & (victim == way))
             m.d.comb += [
-                entry_read.addr.eq(next_group[:set_bits]), entry_read.en.eq(self.next_en),
-                target_read.addr.eq(next_group[:set_bits]), target_read.en.eq(self.next_en),
-                entry_write.addr.eq(group[:set_bits]),
-                entry_write.en.eq((half == way) & ((update.valid & update.mispredicted) | forget)),
-                entry_write.data.valid.eq(~forget),
-                entry_write.data.kind.eq(update.kind),
-                entry_write.data.position.eq(last_half[0]),
-                entry_write.data.tag.eq(tag_of(group)),
-                target_write.addr.eq(group[:set_bits]),
-                target_write.en.eq((half == way) & update.valid & update.mispredicted & update.taken),
-                target_write.data.eq(update.target[1:TARGET_BITS]),
+                entry_read.addr.eq(set_of(next_group)), entry_read.en.eq(self.next_en),
+                target_read.addr.eq(set_of(next_group)), target_read.en.eq(self.next_en),
+                entry_old.addr.eq(set_of(group)), entry_old.en.eq(learn | forget),
+                known[way].eq(entry_old.data.valid & (entry_old.data.tag == new_entry.tag)
+                              & (entry_old.data.position == new_entry.position)),
+                entry_write.addr.eq(new_set), entry_write.data.eq(new_entry), entry_write.en.eq(write_entry & chosen),
+                target_write.addr.eq(new_set), target_write.data.eq(new_target),
+                target_write.en.eq(write_target & chosen),
             ]
             entries.append(entry_read.data)
             targets.append(target_read.data)
 
-        # --- directions: two-bit counters, 0 to 3, 2 and 3 mean taken
-        counters = data.ArrayLayout(2, WAYS)
-        m.submodules.directions = directions = memory.Memory(
-            shape=counters, depth=1 << row_bits, init=[[2] * WAYS] * (1 << row_bits))
-        predict, train, trained = directions.read_port(), directions.read_port(), directions.write_port()
+        # --- directions
+        m.submodules.direction = directions = DirectionPredictor(config)
         m.d.comb += [
-            predict.addr.eq(row_of(next_group, spec_path_base)),
-            predict.en.eq(self.next_en),
-            train.addr.eq(row_of(group, train_path)),
-            train.en.eq(1),
+            directions.next_en.eq(self.next_en),
+            directions.next_group.eq(next_group),
+            directions.next_path.eq(spec_path_base),
+            *(directions.position[way].eq(entry.position) for way, entry in enumerate(entries)),
+            directions.train.eq(update.valid & (update.kind == BranchKind.BRANCH)),
+            directions.train_group.eq(group),
+            directions.train_path.eq(train_path),
+            directions.train_position.eq(ending),
+            directions.train_taken.eq(update.taken),
         ]
-        train_half, train_taken = Signal(), Signal()
-        m.d.sync += [
-            trained.addr.eq(train.addr),
-            trained.en.eq(update.valid & (update.kind == BranchKind.BRANCH)),
-            train_half.eq(half),
-            train_taken.eq(update.taken),
+
+        # --- targets that depend on the path; direct jumps get in as well when they are new, and do no harm
+        indirect_layout = data.StructLayout({"valid": 1, "tag": direction.TAG_BITS, "target": TARGET_BITS - 1})
+        indirect_bits = exact_log2(INDIRECT_ENTRIES)
+        indirect_path = slice(0, INDIRECT_EVENTS * EVENT_BITS)
+        m.submodules.indirect = indirect = memory.Memory(shape=indirect_layout, depth=INDIRECT_ENTRIES, init=[])
+        indirect_read, indirect_write = indirect.read_port(), indirect.write_port()
+        indirect_tag = Signal(direction.TAG_BITS)
+        m.d.comb += [
+            indirect_read.en.eq(self.next_en),
+            indirect_read.addr.eq(direction.index_of(next_group, spec_path_base[indirect_path], indirect_bits)),
+            indirect_write.en.eq(learn & ((update.kind == BranchKind.JUMP) | (update.kind == BranchKind.CALL))),
+            indirect_write.addr.eq(direction.index_of(group, train_path[indirect_path], indirect_bits)),
+            indirect_write.data.valid.eq(1),
+            indirect_write.data.tag.eq(direction.tag_of(group, train_path[indirect_path], indirect_bits)),
+            indirect_write.data.target.eq(update.target[1:TARGET_BITS]),
         ]
-        for way in range(WAYS):
-            counter, result = train.data[way], trained.data[way]
-            m.d.comb += result.eq(counter)
-            with m.If(train_half == way):
-                with m.If(train_taken & (counter != 3)):
-                    m.d.comb += result.eq(counter + 1)
-                with m.If(~train_taken & (counter != 0)):
-                    m.d.comb += result.eq(counter - 1)
+        with m.If(self.next_en):
+            m.d.sync += indirect_tag.eq(direction.tag_of(next_group, spec_path_base[indirect_path], indirect_bits))
 
         # --- return stack: addresses [36:1] of the last halfwords of calls
         m.submodules.returns = returns = memory.Memory(shape=TARGET_BITS - 1, depth=config.ras_entries, init=[])
         top, push = returns.read_port(domain="comb"), returns.write_port()
         m.d.comb += top.addr.eq(spec_depth)
 
-        # --- the prediction: the first half with a taken branch
-        way_taken = []
+        # --- the prediction: the first taken branch
+        way_taken = Signal(WAYS)
         for way, entry in enumerate(entries):
-            taken = Signal(name=f"taken{way}")
-            behind = (self.pc[2] < way) | ((self.pc[2] == way) & (self.pc[1] <= entry.position))
-            m.d.comb += taken.eq(entry.valid & (entry.tag == tag_of(this_group)) & behind
-                                 & ((entry.kind != BranchKind.BRANCH) | predict.data[way][1]))
-            way_taken.append(taken)
-        way = ~way_taken[0]
-        position = Signal()
+            m.d.comb += way_taken[way].eq(entry.valid & (entry.tag == tag_of(this_group))
+                                          & (entry.position >= self.pc[1:3])
+                                          & ((entry.kind != BranchKind.BRANCH) | directions.taken[way]))
+        second = Signal()
         kind = Signal(BranchKind)
         m.d.comb += [
-            self.taken.eq(Cat(way_taken).any()),
-            position.eq(Mux(way, entries[1].position, entries[0].position)),
-            kind.eq(Mux(way, entries[1].kind, entries[0].kind)),
-            self.last.eq(Cat(position, way)),
-            self.target.eq(Array(targets)[way]),
+            second.eq(way_taken[1] & ~(way_taken[0] & (entries[0].position < entries[1].position))),
+            self.taken.eq(way_taken.any()),
+            self.last.eq(Mux(second, entries[1].position, entries[0].position)),
+            kind.eq(Mux(second, entries[1].kind, entries[0].kind)),
+            self.target.eq(Mux(second, targets[1], targets[0])),
         ]
         with m.If(kind == BranchKind.RETURN):
             m.d.comb += self.target.eq(top.data + 1)
+        with m.Elif((kind != BranchKind.BRANCH) & indirect_read.data.valid
+                      & (indirect_read.data.tag == indirect_tag)):
+            m.d.comb += self.target.eq(indirect_read.data.target)
 
         # --- follow it
         go_on = Signal()
@@ -211,6 +231,6 @@ class Predictor(wiring.Component):
             with m.If(kind == BranchKind.RETURN):
                 m.d.sync += spec_depth.eq(spec_depth_base - 1)
         # A call that was not predicted has not been pushed.
-        with m.If(update.valid & update.mispredicted & (update.kind == BranchKind.CALL)):
+        with m.If(learn & (update.kind == BranchKind.CALL)):
             m.d.comb += [push.en.eq(1), push.addr.eq(depth_next), push.data.eq(last_half)]
         return m
