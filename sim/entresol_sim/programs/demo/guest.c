@@ -102,7 +102,7 @@ struct call {
 extern u64 user_run(u64 entry, u64 stack);
 extern void user_exit(u64 value);
 
-#define TICK 100  // in units of the time CSR
+#define TICK 500  // in units of the time CSR
 static volatile u64 ticks;
 static volatile u64 last_fault;
 

@@ -108,7 +108,7 @@ void hypervisor_panic(void) {
 // ---- the guest's memory ------------------------------------------------------------------------------------------------
 
 static u64 g_stage_root[4 * 512] __attribute__((aligned(4 * PAGE)));  // Sv39x4: four pages of root table
-static u64 pool[POOL_PAGES][512] __attribute__((aligned(PAGE)));
+static u64 pool[POOL_PAGES][512] __attribute__((aligned(PAGE), section(".bss.pool")));
 static u64 pool_used;
 
 static u64 *take_page(void) {

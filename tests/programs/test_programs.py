@@ -1,0 +1,48 @@
+"""Runs the self-checking programs on the simulated SoC, and on QEMU where that is installed."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from entresol_sim import Console, Simulator
+
+from .catalog import PROGRAMS, Program
+
+MAX_CYCLES = 1_000_000
+QEMU = shutil.which("qemu-system-riscv64")
+
+
+@pytest.fixture(scope="module", params=["small", "linux"])
+def config(request) -> str:
+    return request.param
+
+
+def run(program: Program, config: str) -> tuple[int, int, str]:
+    """Exit status, the code the program reported, and what it printed."""
+    console = Console()
+    with Simulator(config, ram_size=32 << 20) as simulator:
+        missing = [name for name in program.extensions if not simulator.config.has(name)]
+        if missing:
+            pytest.skip(f"{config} has no {missing[0]}")
+        simulator.load(program.build())
+        outcome = simulator.run(MAX_CYCLES, console)
+    return outcome.status, outcome.code, bytes(console.output).decode() + outcome.text
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_program(program: Program, config: str):
+    status, code, text = run(program, config)
+    assert (status, code) == (1 if program.code else 0, program.code), text
+
+
+@pytest.mark.skipif(QEMU is None, reason="qemu-system-riscv64 is not installed")
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_on_qemu(program: Program):
+    """The programs are right about the architecture: QEMU agrees, but for what they say with `deviates(QEMU, ...)`."""
+    command = [
+        str(QEMU), "-M", "virt", "-cpu", "rv64,h=true", "-m", "64M", "-icount", "shift=0", "-nographic",
+        "-bios", str(program.build()),
+    ]  # fmt: skip
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert result.returncode == program.code, result.stdout + result.stderr
