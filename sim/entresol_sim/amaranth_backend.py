@@ -39,7 +39,7 @@ class AmaranthModel(Model):
         self._settled = False  # the outputs of this cycle are sampled
         self._stop = -1
         self._simulator = Simulator(component)
-        # inputs change right behind a clock edge, outputs are sampled 1 ns later, in the first half of the cycle
+        # inputs change with the clock edge, outputs are sampled 1 ns later
         self._simulator.add_clock(4e-9)
         self._simulator.add_testbench(self._testbench)
         self._resources = ExitStack()

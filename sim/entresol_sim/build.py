@@ -32,7 +32,7 @@ HARNESS = Path(__file__).parent / "harness"
 
 #: Options of Verilator.  Splitting its output lets the compiler use all processors.
 VERILATOR_FLAGS = (
-    "--cc", "--prefix", "Vdut", "-O3", "--x-assign", "fast", "--x-initial", "fast",
+    "--cc", "--top-module", "top", "--prefix", "Vdut", "-O3", "--x-assign", "fast", "--x-initial", "fast",
     "--noassert", "--no-timing", "-Wno-fatal", "-Wno-lint", "--output-split", "12000", "--output-split-cfuncs", "500",
 )  # fmt: skip
 #: Options of the C++ compiler for code that runs in every cycle, and for code that runs once.
@@ -47,8 +47,9 @@ KEEP_DAYS = 30
 
 @dataclass(frozen=True)
 class Elaborated:
-    """The Verilog of a design, and its ports."""
+    """The Verilog of a design: the module called `name`, and its ports."""
 
+    name: str
     verilog: Path
     ports: list[ports.Port]
 
@@ -72,21 +73,21 @@ def elaborate(design: Design, progress: Progress | None = None) -> Elaborated:
     key = design.key()
     directory = cache_dir("verilog") / key
     with contextlib.suppress(OSError, ValueError):
-        return _load(directory)
+        return _load(design.name, directory)
     with _building("verilog", key, progress) as scratch:
         if scratch is not None:
             progress.step("elaborating the design")
             component = design.make()
             (scratch / "ports.json").write_text(json.dumps(ports.to_json(ports.describe(component))))
             (scratch / "design.v").write_text(to_verilog(component, design.name))
-    return _load(directory)
+    return _load(design.name, directory)
 
 
-def _load(directory: Path) -> Elaborated:
+def _load(name: str, directory: Path) -> Elaborated:
     description = ports.from_json(json.loads((directory / "ports.json").read_text()))
     verilog = directory / "design.v"
     verilog.stat()
-    return Elaborated(verilog, description)
+    return Elaborated(name, verilog, description)
 
 
 def build_model(
@@ -102,8 +103,10 @@ def build_model(
     if missing := ports.missing(elaborated.ports):
         raise TypeError(f"the design lacks the ports {', '.join(missing)}")
     header = ports.header(elaborated.ports, verilated)
-    verilog = elaborated.verilog.read_bytes() if verilated else b""
-    digest = hashlib.sha256(verilog + header.encode())
+    verilog = ""
+    if verilated:
+        verilog = elaborated.verilog.read_text() + ports.wrapper(elaborated.ports, elaborated.name)
+    digest = hashlib.sha256((verilog + header).encode())
     for path in sorted(HARNESS.iterdir()):
         digest.update(f"{path.name}:{path.stat().st_size}:".encode() + path.read_bytes())
     tools = [version("verilator"), version("ziglang"), VERILATOR_FLAGS, CXX_FLAGS, FAST, SLOW, trace, _processor()]
@@ -116,11 +119,11 @@ def build_model(
     with _building("models", key, progress) as scratch:
         if scratch is not None:
             _remove_old()
-            _compile(elaborated.verilog if verilated else None, header, trace, scratch, progress)
+            _compile(verilog, header, trace, scratch, progress)
     return library
 
 
-def _compile(verilog: Path | None, header: str, trace: bool, scratch: Path, progress: Progress) -> None:
+def _compile(verilog: str, header: str, trace: bool, scratch: Path, progress: Progress) -> None:
     """Leaves model.so, and nothing else, in `scratch`."""
     build = scratch / "build"
     build.mkdir()
@@ -132,11 +135,12 @@ def _compile(verilog: Path | None, header: str, trace: bool, scratch: Path, prog
         (build / "first.cpp").write_text("#include <string>\nstd::string first() { return {}; }\n")
         first = [str(build / "first.cpp"), "-o", str(build / "first.so")]
         library = jobs.start(_zig("c++", *CXX_FLAGS, FAST, "-shared", *first))
-        if verilog is not None:
+        if verilog:
             progress.step("translating the design to C++")
+            (build / "design.v").write_text(verilog)
             root = _package("verilator")
             options = [*VERILATOR_FLAGS, *(["--trace-vcd"] if trace else []), "--Mdir", str(build / "cpp")]
-            command = [str(root / "bin" / "verilator_bin"), *options, str(verilog)]
+            command = [str(root / "bin" / "verilator_bin"), *options, str(build / "design.v")]
             jobs.wait_for(jobs.start(command, {"VERILATOR_ROOT": str(root)}))
             generated = sorted((build / "cpp").glob("*.cpp"))
             once = [path for path in generated if "Slow" in path.name]

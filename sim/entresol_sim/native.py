@@ -168,7 +168,7 @@ class NativeModel(Model):
     def trace(self, path: Path, first: int, last: int) -> None:
         """Write waveforms of cycles `first` to `last` to a VCD file (models built with `trace`).
 
-        Times in the file: cycle `n` begins at 2 n ps, with the outputs settled; its clock edge is at 2 n + 1 ps.
+        Cycle `n` begins at 2 n ps, with a rising edge of the clock.
         """
         function = self._lib.entresol_trace
         function.restype, function.argtypes = c_int, [c_void_p, c_char_p, c_uint64, c_uint64]

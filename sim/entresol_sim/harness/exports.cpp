@@ -47,7 +47,9 @@ Model* entresol_create(const Setup* setup) {
 #ifdef ENTRESOL_TRACE
     model->context.traceEverOn(true);
 #endif
-    model->simulation.drive(model->dut);
+#ifdef ENTRESOL_VERILATED
+    model->dut.eval();
+#endif
     return model;
 }
 
@@ -70,20 +72,20 @@ int entresol_run(Model* model, uint64_t until) {
     for (;;) {
         if (!model->sampled) {
             if (simulation.cycle() >= until) return STOP_CYCLES;
-            port::clk(dut) = 0;
-            dut.eval();
-            model->dump(0);
             if (simulation.sample(dut)) {
                 model->sampled = true;
                 return simulation.why();
             }
         }
         model->sampled = false;
-        port::clk(dut) = 1;
-        dut.eval();
-        model->dump(1);
         simulation.next_cycle();
         simulation.drive(dut);
+        port::clk(dut) = 1;
+        dut.eval();
+        model->dump(0);
+        port::clk(dut) = 0;
+        dut.eval();
+        model->dump(1);
     }
 }
 

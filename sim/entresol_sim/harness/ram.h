@@ -64,7 +64,7 @@ public:
 
     // Drives the inputs of the design for cycle number `cycle`.
     void drive(Dut& dut, uint64_t cycle) {
-        if (!m_active) return;
+        if (!m_active && m_ar_ready) return;  // nothing changes (but in the first cycle)
         if (!m_r_valid) {
             m_r_valid = m_reads.count && cycle >= m_reads.front().ready_at;
             port::mem__rvalid(dut) = m_r_valid;
@@ -127,6 +127,6 @@ private:
     uint8_t* m_memory;
     uint64_t m_base, m_size, m_latency;
     Queue m_reads, m_writes, m_responses;
-    bool m_active = true;
+    bool m_active = false;
     bool m_r_valid = false, m_b_valid = false, m_ar_ready = false, m_aw_ready = false, m_w_ready = false;
 };

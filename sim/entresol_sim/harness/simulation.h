@@ -43,10 +43,10 @@ public:
     explicit Simulation(const Setup& setup)
         : m_setup{setup}, m_ram{setup.ram, setup.ram_base, setup.ram_size, setup.ram_latency} {}
 
-    // The inputs of a cycle, to be driven before it; then the outputs, to be sampled when they have settled.
+    // Decides on the inputs of the cycle that begins next.  In cycle 0 all inputs are zero.
     void drive(Dut& dut) {
         const uint64_t cycle = m_statistics.cycles;
-        if (cycle == 0) {
+        if (cycle == 1) {
             port::boot_entry(dut) = m_setup.boot_entry;
             port::boot_a1(dut) = m_setup.boot_a1;
             port::boot_a2(dut) = m_setup.boot_a2;
@@ -65,7 +65,7 @@ public:
         port::flush_valid(dut) = m_flushing;
     }
 
-    // Returns whether to stop before the end of this cycle; `stop` then says why.
+    // Takes the settled outputs of a cycle.  Returns whether to stop before its end; `why` then says why.
     bool sample(Dut& dut) {
         const uint64_t cycle = m_statistics.cycles;
         m_stopping = false;

@@ -77,8 +77,10 @@ class Machine(wiring.Component):
 
         with m.FSM():
             with m.State("fetch"):
-                with m.If(~started):
+                with m.If(~started & (self.boot_entry != 0)):
                     m.d.sync += [started.eq(1), pc.eq(self.boot_entry)]
+                with m.Elif(~started):
+                    pass
                 with m.Elif(self.flush_valid & dirty):
                     m.next = "write back"
                 with m.Elif(self.flush_valid):

@@ -82,8 +82,8 @@ class TestMemory:
             simulator.run(1000)
             cycles[latency] = simulator.cycle
         assert cycles[10] - cycles[1] == 9 and cycles[20] - cycles[10] == 10
-        # cycle 0: start, 1: address, 11..14: four beats, 15: execution, 16: the finisher says so
-        assert cycles[10] == 16
+        # cycle 1: start, 2: address, 12..15: four beats, 16: execution, 17: the finisher says so
+        assert cycles[10] == 17
 
     @pytest.mark.parametrize("start, kind, order", [
         (0, INCR, range(8)), (3, WRAP, [3, 4, 5, 6, 7, 0, 1, 2]), (0, WRAP, range(8)), (5, FIXED, [5] * 8),
