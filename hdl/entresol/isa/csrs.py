@@ -261,6 +261,9 @@ class _Builder:
         yield row(0xF13, "mimpid", "implementation", (_const("value", 0, 64, 0),))
         yield row(0xF14, "mhartid", "hardware thread", (_const("value", 0, 64, 0),))
         yield row(0xF15, "mconfigptr", "pointer to the configuration data structure", (_const("value", 0, 64, 0),))
+        # There are no triggers.  tdata1.type = 0 says so to debuggers and tests that do not expect these to trap.
+        for address, name in enumerate(("tselect", "tdata1", "tdata2", "tdata3"), 0x7A0):
+            yield row(address, name, "debug trigger: none exists", (_const("value", 0, 64, 0),))
 
         status = [Field("sie", 1), Field("mie", 3), Field("spie", 5), Field("mpie", 7), Field("spp", 8),
                   Field("mpp", 11, 2, legal=(0, 1, 3), otherwise=Otherwise.ZERO), Field("mprv", 17)]
