@@ -2,6 +2,7 @@
 itself is refused at construction with a `ConfigError` that says what to change."""
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 
 class ConfigError(ValueError):
@@ -121,7 +122,7 @@ class CoreConfig:
             raise ConfigError("G-stage translation modes need the H extension: add 'h' to extensions or drop the "
                               "x4 modes.")
         regions = sorted(self.regions, key=lambda region: region.base)
-        for low, high in zip(regions, regions[1:], strict=False):
+        for low, high in pairwise(regions):
             if low.end > high.base:
                 raise ConfigError(f"Memory regions {low.name} and {high.name} overlap: move one.")
         if any(region.base % 4096 or region.size % 4096 for region in regions):

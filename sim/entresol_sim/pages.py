@@ -4,7 +4,7 @@ Everything comes from the tables of `entresol.isa` and from the configurations; 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from entresol.config import CONFIGS
@@ -13,9 +13,13 @@ from entresol.isa.extensions import EXTENSIONS
 from entresol.isa.instructions import INSTRUCTIONS
 
 
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [header, tuple("---" for _ in header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _bits(low: int, width: int) -> str:
+    return str(low) if width == 1 else f"{low + width - 1}:{low}"
 
 
 def extensions() -> str:
@@ -32,10 +36,7 @@ def csrs() -> str:
     """The CSRs of the default configuration: fields with their bits."""
     rows = []
     for csr in csr_table(CONFIGS["linux"]).values():
-        fields = ", ".join(
-            f"{field.name}[{field.low}]" if field.width == 1 else f"{field.name}[{field.low + field.width - 1}:{field.low}]"
-            for field in csr.fields if field.name
-        )  # fmt: skip
+        fields = ", ".join(f"{field.name}[{_bits(field.low, field.width)}]" for field in csr.fields)
         rows.append((f"{csr.address:#05x}", f"`{csr.name}`", csr.extension, csr.description, fields))
     return _table(("address", "CSR", "extension", "what it is", "fields"), rows)
 

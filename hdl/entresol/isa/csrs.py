@@ -476,7 +476,8 @@ class _Builder:
                      (2, "instret", "ir", "zicntr", (_view("value", 0, "minstret.value", 64),))]
         if self.has("zihpm"):
             for number in range(3, 32):
-                fields = (_view("value", 0, f"mhpmcounter{number}.value", 64),) if number in self.counters else ()
+                exists = number in self.counters
+                fields: tuple[Field, ...] = (_view("value", 0, f"mhpmcounter{number}.value", 64),) if exists else ()
                 rows.append((number, f"hpmcounter{number}", f"hpm{number}", "zihpm", fields))
         for number, name, bit, extension, fields in rows:
             gates = [Gate(f"mcounteren.{bit}", Scope.BELOW_M), Gate(f"scounteren.{bit}", Scope.USER)]
