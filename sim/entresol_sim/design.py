@@ -58,13 +58,13 @@ def soc_design(config: CoreConfig) -> Design:
     return Design("entresol_soc", make, config_text(config), _hdl_files())
 
 
-def soc_device_tree(config: CoreConfig, ram_size: int, bootargs: str | None = None):
-    """The device tree of that SoC (a `entresol.soc.device_tree.Node`)."""
+def soc_device_tree(config: CoreConfig, ram_size: int, bootargs: str | None = None, **options):
+    """The device tree of that SoC (a `entresol.soc.device_tree.Node`), with `options` of `Soc.device_tree`."""
     from entresol.soc.soc import Soc
 
     soc = Soc(config)
     soc._MustUse__used = True  # Amaranth would warn that it is never elaborated
-    return soc.device_tree(ram_size, bootargs=bootargs)
+    return soc.device_tree(ram_size, bootargs=bootargs, **options)
 
 
 def core_design(config: CoreConfig) -> Design:

@@ -24,7 +24,7 @@ from .design import Design, soc_design, soc_device_tree
 from .errors import UserError
 from .htif import Htif, HtifError
 from .memory import Memory
-from .native import Model, NativeModel, Setup, Stop
+from .native import Model, NativeModel, Setup, Statistics, Stop
 from .progress import Progress
 from .statistics import LOST, MODES, cause_name, summary
 from .terminal import Console
@@ -420,6 +420,11 @@ class Simulator:
         """The names of the bits of the events port."""
         port = next(port for port in self.build()[0].ports if port.name == "events")
         return [field.name for field in port.fields]
+
+    @property
+    def counters(self) -> Statistics:
+        """The raw counters behind `statistics`, which go on counting: cheap enough to look at in each batch."""
+        return self._start().statistics
 
     def statistics(self) -> dict[str, Any]:
         """Everything counted so far (see `statistics.summary`)."""

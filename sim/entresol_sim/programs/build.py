@@ -1,4 +1,4 @@
-"""Compiles bare-metal C and assembly for the core with the `ziglang` wheel: no other tool is needed.
+"""Compiles C and assembly for the core, bare-metal or for Linux, with the `ziglang` wheel: no other tool is needed.
 
 Results are cached by content: the same sources, headers, linker script, options and compiler give the same file
 without compiling again.  Files appear in the cache complete or not at all, so builds may run side by side and be
@@ -20,11 +20,19 @@ from ..errors import UserError
 #: Extensions that every configuration of the core has, as the compiler names them.
 BASE_EXTENSIONS = ("m", "a", "c", "h")
 
+#: What programs for Linux may use: what the kernel of `entresol_sim.linux` supports.
+USER_EXTENSIONS = ("m", "a", "c")
+
 _FLAGS = (
-    "-target", "riscv64-freestanding-none", "-mabi=lp64", "-mcmodel=medany", "-ffreestanding", "-nostdlib",
+    "-target", "riscv64-freestanding-none", "-mcmodel=medany", "-ffreestanding", "-nostdlib",
     "-lcompiler_rt", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables", "-fno-sanitize=all",
     "-fno-stack-protector", "-fomit-frame-pointer", "-g", "-Wall", "-Werror",
     "-Wl,--build-id=none",
+)  # fmt: skip
+
+
+_LINUX_FLAGS = (
+    "-target", "riscv64-linux-musl", "-static", "-Os", "-s", "-Wall", "-Werror", "-Wl,--build-id=none",
 )  # fmt: skip
 
 
@@ -50,19 +58,38 @@ def build(
     include = [Path(directory) for directory in include]
     options = [
         *_FLAGS,
-        "-mcpu=generic_rv64" + "".join(f"+{extension}" for extension in extensions),
+        *_processor(extensions),
         *flags,
         *(f"-D{name}={value}" for name, value in (defines or {}).items()),
     ]
+    return _compile(sources, options, include, linker_script)
+
+
+def build_linux(source: Path, *, extensions: Iterable[str] = USER_EXTENSIONS) -> Path:
+    """Compile a C program for Linux, statically linked with the musl library that zig brings, without floating point;
+    returns the path of the ELF file in the cache.
+
+    Raises:
+        UserError: as `build`.
+    """
+    return _compile([source], [*_LINUX_FLAGS, *_processor(extensions)], [], None)
+
+
+def _processor(extensions: Iterable[str]) -> list[str]:
+    return ["-mabi=lp64", "-mcpu=generic_rv64" + "".join(f"+{extension}" for extension in extensions)]
+
+
+def _compile(sources: list[Path], options: list[str], include: list[Path], linker_script: Path | None) -> Path:
     directory = cache_dir("programs")
     output = directory / f"{sources[0].stem}-{_content_key(sources, linker_script, include, options)}.elf"
     if output.exists():
         return output
+    script = [f"-Wl,-T,{linker_script}"] if linker_script else []
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         fresh = Path(scratch) / output.name
         command = [
             sys.executable, "-m", "ziglang", "cc", *options, *(f"-I{path}" for path in include),
-            *map(str, sources), f"-Wl,-T,{linker_script}", "-o", str(fresh),
+            *map(str, sources), *script, "-o", str(fresh),
         ]  # fmt: skip
         # without a cache of its own zig would leave one in the current directory
         environment = os.environ | {"ZIG_LOCAL_CACHE_DIR": str(cache_dir("zig"))}
@@ -76,7 +103,7 @@ def build(
     return output
 
 
-def _content_key(sources: list[Path], linker_script: Path, include: list[Path], options: list[str]) -> str:
+def _content_key(sources: list[Path], linker_script: Path | None, include: list[Path], options: list[str]) -> str:
     """A name for everything that the result depends on."""
     headers = {
         header
@@ -85,7 +112,7 @@ def _content_key(sources: list[Path], linker_script: Path, include: list[Path], 
         for header in directory.glob(pattern)
     }
     digest = hashlib.sha256(repr((version("ziglang"), options)).encode())
-    for path in (*sources, linker_script, *sorted(headers)):
+    for path in (*sources, *([linker_script] if linker_script else []), *sorted(headers)):
         try:
             content = path.read_bytes()
         except OSError as error:

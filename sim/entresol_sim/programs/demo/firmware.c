@@ -34,7 +34,7 @@ static void power_off(u64 code) {
     }
 }
 
-// ---- SBI -------------------------------------------------------------------------------------------------------------
+// ---- SBI ----------------------------------------------------------------------------------------------------------
 
 // The argument registers of a call, as trap_entry stores them.
 struct call {
@@ -89,7 +89,7 @@ static void answer(struct call *call) {
     call->a[1] = result.value;
 }
 
-// ---- traps -----------------------------------------------------------------------------------------------------------
+// ---- traps --------------------------------------------------------------------------------------------------------
 
 void firmware_trap(struct call *call) {
     u64 cause = csr_read(mcause);
@@ -112,7 +112,7 @@ void firmware_trap(struct call *call) {
     }
 }
 
-// ---- start -----------------------------------------------------------------------------------------------------------
+// ---- start --------------------------------------------------------------------------------------------------------
 
 void firmware_main(void) {
     // The PMP's first entry that matches decides: nothing for others in here, everything for everybody elsewhere.

@@ -1,7 +1,7 @@
 // The demo's hypervisor: runs one guest in VS-mode, with the guest's own Sv39 page tables over Sv39x4.
 //
-// It runs in HS-mode over any firmware that offers the SBI.  The guest owns the processor until something makes it exit;
-// every exit is a trap to HS-mode and comes back from guest_run():
+// It runs in HS-mode over any firmware that offers the SBI.  The guest owns the processor until something makes it
+// exit; every exit is a trap to HS-mode and comes back from guest_run():
 //
 //   guest page fault     memory that the guest touches for the first time gets a page; an access to the console device
 //                        is emulated from the instruction in htinst; anything else is outside the guest's memory
@@ -60,7 +60,7 @@ static struct exit_kind {
 };
 #define EXIT_KINDS (sizeof exit_kinds / sizeof exit_kinds[0])
 
-// ---- firmware --------------------------------------------------------------------------------------------------------
+// ---- firmware -----------------------------------------------------------------------------------------------------
 
 static struct sbi_result firmware(u64 extension, u64 function, u64 x, u64 y, u64 z) {
     u64 start = csr_read(cycle);
@@ -105,7 +105,7 @@ void hypervisor_panic(void) {
     shut_down(SBI_REASON_FAILURE);
 }
 
-// ---- the guest's memory ------------------------------------------------------------------------------------------------
+// ---- the guest's memory -------------------------------------------------------------------------------------------
 
 static u64 g_stage_root[4 * 512] __attribute__((aligned(4 * PAGE)));  // Sv39x4: four pages of root table
 static u64 pool[POOL_PAGES][512] __attribute__((aligned(PAGE), section(".bss.pool")));
@@ -155,7 +155,7 @@ static u64 real_address(u64 address) {
     return pte_address(entry) | (address & (PAGE - 1));
 }
 
-// ---- traps into the guest ------------------------------------------------------------------------------------------------
+// ---- traps into the guest -----------------------------------------------------------------------------------------
 
 // Make the guest take an exception as the hardware would: through vstvec, in VS-mode.
 static void inject(u64 cause, u64 value) {
@@ -171,11 +171,11 @@ static void inject(u64 cause, u64 value) {
     vcpu.pc = csr_read(vstvec);
 }
 
-// ---- the guest's console ---------------------------------------------------------------------------------------------------
+// ---- the guest's console ------------------------------------------------------------------------------------------
 
-// The instruction that trapped, as htinst describes it: a load or store with the bits gone that say where from or to, and
-// bit 1 clear when it was a compressed one.  Machines may leave htinst zero: then read the instruction, with the guest's
-// own right to execute it.
+// The instruction that trapped, as htinst describes it: a load or store with the bits gone that say where from or to,
+// and bit 1 clear when it was a compressed one.  Machines may leave htinst zero: then read the instruction, with the
+// guest's own right to execute it.
 static u32 trapped_instruction(void) {
     u64 instruction = csr_read(htinst);
     if (instruction) return instruction;
@@ -210,7 +210,7 @@ static int console_access(u64 address) {
     return 1;
 }
 
-// ---- exits -----------------------------------------------------------------------------------------------------------------
+// ---- exits --------------------------------------------------------------------------------------------------------
 
 static void guest_page_fault(u64 cause) {
     // htval has the guest physical address without its two lowest bits, stval the virtual one with them
@@ -293,7 +293,7 @@ static void handle_exit(u64 cause) {
     }
 }
 
-// ---- the table ---------------------------------------------------------------------------------------------------------------
+// ---- the table ----------------------------------------------------------------------------------------------------
 
 static void print_row(const char *name, u64 number, u64 second, const char *unit) {
     int width = 0;
@@ -326,7 +326,7 @@ static void print_table(u64 start, u64 end) {
     print(" device accesses emulated\n");
 }
 
-// ---- start -------------------------------------------------------------------------------------------------------------------
+// ---- start --------------------------------------------------------------------------------------------------------
 
 // Exceptions that the guest handles itself, without an exit: those of its own user mode and its own page tables.
 #define GUEST_EXCEPTIONS                                                                             \

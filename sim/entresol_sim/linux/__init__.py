@@ -1,0 +1,1 @@
+"""OpenSBI, Linux with KVM, a virtual machine monitor, and the same Linux as its guest."""

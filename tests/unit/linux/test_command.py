@@ -1,0 +1,54 @@
+"""The command line: bad input gives one line and status 2."""
+
+import pytest
+
+from entresol_sim import cli
+from entresol_sim.simulator import Simulator
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path, monkeypatch):
+    """Mistakes are found before a model is built."""
+
+    def build(self):
+        raise AssertionError("a model is built")
+
+    monkeypatch.setattr(Simulator, "build", build)
+    monkeypatch.setenv("ENTRESOL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fw.bin").write_bytes(bytes(64))
+    header = bytes(16) + (40 << 20).to_bytes(8, "little") + bytes(32) + b"RSC\x05" + bytes(8)
+    (tmp_path / "Image").write_bytes(header)
+
+
+OWN = ["--firmware", "fw.bin", "--kernel", "Image"]
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ([], "entresol linux prepare"),
+        (["--guest", "windows"], "choose from"),
+        (["--guest", "bare", "--interactive"], "leave out --guest"),
+        (["--guest", "bare", "--initrd", "x"], "leave out --initrd"),
+        (["--interactive", "--dtb", "x"], "leave out --dtb"),
+        (["--dtb", "x", "--append", "y"], "leave out --append or --dtb"),
+        (["--ram", "32M"], "at least 64M"),
+        (["--config", "huge", *OWN], "choose one of small, linux"),
+        (["--max-cycles", "0"], "at least 1"),
+        (["--firmware", "fw.bin", "--kernel", "missing"], "missing cannot be read"),
+        (["--firmware", "fw.bin", "--kernel", "fw.bin"], "no Linux Image"),
+        (OWN, "Image needs 40 MiB"),
+        (["prepare", "--source", "missing", "--jobs", "2"], "unrecognized arguments"),
+    ],
+)
+def test_refused(capsys, options, message):
+    try:
+        status = cli.main(["linux", *options])
+    except SystemExit as error:
+        status = error.code
+    captured = capsys.readouterr()
+    assert status == 2
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1 and captured.err.startswith("entresol")
+    assert message in captured.err

@@ -1,0 +1,158 @@
+"""Obtaining and building, on machines where something is missing."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from entresol_sim.errors import UserError
+from entresol_sim.linux import prepare
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("ENTRESOL_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "linux"
+
+
+@pytest.fixture
+def tools(tmp_path, monkeypatch):
+    """A function that makes commands, the only ones there are, from the text of shell scripts."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    monkeypatch.setenv("PATH", str(directory))
+
+    def make(**scripts: str) -> None:
+        for name, script in scripts.items():
+            path = directory / name.replace("_", "-")
+            path.write_text(f"#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n")
+            path.chmod(0o755)
+
+    return make
+
+
+@pytest.fixture
+def compilers(tools):
+    """Everything to build a kernel, although it only makes believe; its steps are written to a file."""
+    names = ("gcc", "flex", "bison", "bc", "xz", "riscv64_linux_gnu_gcc")
+    tools(**dict.fromkeys(names, "echo gcc 12"), tar='exec tar "$@"')
+    tools(
+        make="""
+        for word; do case $word in O=*) out=${word#O=};; esac; done
+        echo "$*" >> "$out/../steps"
+        [ ! -e "$out/../broken" ] || { echo "*** no space"; exit 2; }
+        mkdir -p "$out/arch/riscv/boot"
+        case "$*" in
+            *olddefconfig) printf 'CONFIG_%s=y\\n' KVM HVC_RISCV_SBI BLK_DEV_INITRD BINFMT_ELF > "$out/.config";;
+            *Image)
+                echo "  CC      init/main.o"
+                echo image > "$out/arch/riscv/boot/Image"
+                echo map > "$out/System.map";;
+            *) : > "$out/.config";;
+        esac
+    """
+    )
+
+
+@pytest.fixture
+def tree(tmp_path):
+    script = tmp_path / "linux-6.1" / "scripts" / "kconfig" / "merge_config.sh"
+    script.parent.mkdir(parents=True)
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    return tmp_path / "linux-6.1"
+
+
+@pytest.fixture
+def firmware(tmp_path):
+    path = tmp_path / "fw_jump.elf"
+    path.write_bytes(b"firmware")
+    return path
+
+
+def test_nothing_prepared():
+    with pytest.raises(UserError, match="run `entresol linux prepare` first, or give --firmware and --kernel"):
+        prepare.prepared()
+
+
+def test_missing_tools_are_named_together(tools):
+    tools(make="", gcc="", tar="", xz="")
+    with pytest.raises(UserError, match="flex bison bc gcc-riscv64-linux-gnu"):
+        prepare.prepare()
+
+
+def test_missing_compiler_of_the_user(compilers):
+    with pytest.raises(UserError, match="no my-gcc"):
+        prepare.prepare(cross_compile="my-")
+
+
+def test_without_apt(compilers, monkeypatch, tmp_path):
+    monkeypatch.setattr(prepare, "_FIRMWARE", prepare.Path("usr/share/nowhere/fw_jump.elf"))
+    with pytest.raises(UserError, match=r"opensbi cannot be obtained: give --firmware FILE"):
+        prepare.prepare()
+
+
+def test_apt_that_fails(compilers, tools, monkeypatch):
+    monkeypatch.setattr(prepare, "_FIRMWARE", prepare.Path("usr/share/nowhere/fw_jump.elf"))
+    tools(apt_get="echo 'E: Unable to locate package' >&2; exit 100", dpkg_deb="")
+    with pytest.raises(UserError, match=r"Unable to locate package.*apt-get update"):
+        prepare.prepare()
+
+
+def test_download_of_the_firmware(compilers, tools, tree, monkeypatch, cache):
+    monkeypatch.setattr(prepare, "_FIRMWARE", prepare.Path("usr/share/nowhere/fw_jump.elf"))
+    tools(
+        apt_get="echo package > opensbi_1.1_all.deb",
+        dpkg_deb='mkdir -p "$3/usr/share/nowhere"; echo sbi > "$3/usr/share/nowhere/fw_jump.elf"',
+    )
+    result = prepare.prepare(source=tree)
+    assert result.firmware.read_text() == "sbi\n" and result.firmware.suffix == ".elf"
+    assert not list(cache.glob("tmp-*"))
+
+
+def test_a_tree_of_the_user(compilers, tree, firmware, cache):
+    result = prepare.prepare(firmware=firmware, source=tree)
+    assert result.kernel.read_text() == "image\n" and result.symbols.read_text() == "map\n"
+    assert prepare.prepared() == result
+    # only make can tell whether the tree has changed
+    assert prepare.prepare(firmware=firmware, source=tree) == result
+    assert (cache / "steps").read_text().count(" Image\n") == 2
+
+
+def test_an_archive_is_built_once_and_goes_on_after_a_failure(compilers, tools, tree, firmware, cache, tmp_path):
+    archive = tmp_path / "linux.tar.xz"
+    subprocess.run(
+        ["/usr/bin/env", "PATH=/usr/bin:/bin", "tar", "-cJf", archive, "-C", tmp_path, tree.name], check=True
+    )
+    cache.mkdir(parents=True)
+    (cache / "broken").touch()
+    with pytest.raises(UserError, match=r"make ended with status 2 \(\*\*\* no space\): see .*failed.log"):
+        prepare.prepare(firmware=firmware, source=archive)
+    (cache / "broken").unlink()
+    tools(tar="exit 1")  # it need not be unpacked again
+    result = prepare.prepare(firmware=firmware, source=archive)
+    assert result.kernel.read_text() == "image\n"
+    assert not list(cache.glob("source-*")) and not list(cache.glob("build-*"))  # a gigabyte
+    os.unlink(cache / "steps")
+    assert prepare.prepare(firmware=firmware, source=archive) == result
+    assert not (cache / "steps").exists()
+
+
+def test_a_kernel_without_kvm(compilers, tools, tree, firmware):
+    tools(make='for word; do case $word in O=*) : > "${word#O=}/.config";; esac; done')
+    with pytest.raises(UserError, match=r"cannot have CONFIG_KVM, .*use Linux 6\.1"):
+        prepare.prepare(firmware=firmware, source=tree)
+
+
+def test_not_a_tree(compilers, tmp_path, firmware):
+    with pytest.raises(UserError, match="no kernel source tree"):
+        prepare.prepare(firmware=firmware, source=tmp_path)
+
+
+def test_another_configuration_needs_another_kernel(compilers, tree, firmware, cache):
+    prepare.prepare(firmware=firmware, source=tree)
+    state = json.loads((cache / "prepared.json").read_text())
+    (cache / "prepared.json").write_text(json.dumps({**state, "fragment": "another"}))
+    with pytest.raises(UserError, match="not prepared"):
+        prepare.prepared()
