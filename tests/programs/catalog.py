@@ -17,8 +17,9 @@ LIB = HERE / "lib"
 
 @dataclass(frozen=True)
 class Program:
-    """A program.  `source` is a C file of src/ or the name of a generated program with its `seed`; `extensions` are those
-    that it needs beyond RV64IMAC with H; `code` is what it ends with."""
+    """A program.  `source` is a C file of src/ or the name of a generated program with its `seed`; `extensions` are
+    those that it needs beyond RV64IMAC with H; `code` is what it ends with; `typed` is given to it and `printed` what
+    it answers; `rules` are the normative rules that it checks."""
 
     name: str
     source: str
@@ -26,6 +27,9 @@ class Program:
     defines: Mapping[str, int] = field(default_factory=dict)
     extensions: tuple[str, ...] = ()
     code: int = 0
+    typed: bytes = b""
+    printed: bytes | None = None
+    rules: tuple[str, ...] = ()
 
     def build(self) -> Path:
         """The ELF file."""
@@ -56,21 +60,108 @@ PROGRAMS = (
     *(Program(name, name, seed=1, extensions=(name,)) for name in _BITMANIP),
     *(Program(f"torture{seed}", "torture", seed=seed) for seed in range(3)),
     *(Program(f"torture_zb{seed}", "torture_zb", seed=seed, extensions=_BITMANIP) for seed in range(2)),
-    Program("traps", "traps"),
-    Program("interrupts", "interrupts"),
-    Program("csr_access", "csr_access"),
-    Program("xret", "xret"),
-    Program("pmp", "pmp"),
+    Program(
+        "traps",
+        "traps",
+        rules=(
+            "H_cause",
+            "H_cause_ecall",
+            "H_trap_m_csrwrites",
+            "H_trap_hs_csrwrites",
+            "H_trap_vs_csrwrites",
+            "H_trap_deleg",
+            "hedeleg_op",
+            "mstatus_gva_op",
+            "mstatus_mpv_op",
+            "hstatus_spv_op",
+            "hstatus_spvp_op",
+            "hstatus_gva_op",
+            "H_virtinst_xtval",
+            "H_virtinst_vu_vs_hinst",
+        ),
+    ),
+    Program(
+        "interrupts",
+        "interrupts",
+        rules=(
+            "hideleg_op",
+            "hideleg_trans",
+            "hsint_priority",
+            "mip_mie_alias",
+            "vsip_vsie_sei",
+            "vsip_vsie_sti",
+            "vsip_vsie_ssi",
+            "sie_hip_hie_mutex",
+            "hip_vssip_vssie_op",
+            "H_trap_xtinst_interrupt",
+        ),
+    ),
+    Program(
+        "csr_access",
+        "csr_access",
+        rules=(
+            "H_csrs_hs_not_vs",
+            "H_vscsrs_sub",
+            "hstatus_vtsr_op",
+            "hstatus_vtw_op",
+            "hstatus_vtvm_op",
+            "hstatus_hu_op",
+            "hcounteren_op",
+            "hgatp_tvm_illegal",
+            "hfence-vvma_tvm",
+            "hfence-vvma_hfence-gvma_exceptions",
+            "hlsv_virtinst",
+            "hlsv_illegalinst",
+            "H_virtinst_vu_wfi_tw0",
+            "H_virtinst_wfi_vtw1_tw0",
+            "H_virtinst_vu_sret_sfence",
+            "H_virtinst_vs_sret_vtsr1",
+            "H_virtinst_vs_sfence_sinval_satp_vtvm1",
+        ),
+    ),
+    Program("xret", "xret", rules=("mret_h", "sret_h", "sret_v0", "sret_v1")),
+    Program("pmp", "pmp", rules=("H_pmp",)),
     Program("sv39", "sv39"),
-    Program("sv39_guest", "sv39", defines={"GUEST": 1}),
-    Program("two_stage", "two_stage"),
-    Program("hlv", "hlv"),
+    Program("sv39_guest", "sv39", defines={"GUEST": 1}, rules=("mstatus_mprv_hypervisor", "vsatp_mode_unsupported_v1")),
+    Program(
+        "two_stage",
+        "two_stage",
+        rules=(
+            "H_vm_twostage",
+            "hgatp_mode_sv39x4",
+            "vsstatus_mxr_vm",
+            "sstatus_mxr_vm",
+            "H_vm_gpatrans",
+            "H_vm_gpapriv",
+            "H_guest_page_fault",
+            "H_straddle",
+            "H_tinst_addr_offset",
+            "H_trap_xtinst_guestpage",
+            "mtval2_trapval_vstrans",
+            "mtval2_htval_virtaddr",
+        ),
+    ),
+    Program(
+        "hlv",
+        "hlv",
+        rules=(
+            "hlsv_priv",
+            "hlsv_trans",
+            "hlsv_sstatus_mxr",
+            "hlsv_vsstatus_mxr",
+            "hlsv_mode",
+            "hlsv_op",
+            "hlsv_u_op",
+            "mstatus_mprv_hlsv",
+        ),
+    ),
     Program("lrsc", "lrsc"),
     Program("misaligned", "misaligned"),
     Program("fence_i", "fence_i"),
     Program("counters", "counters"),
     Program("clint", "clint"),
     Program("uart_plic", "uart_plic"),
+    Program("echo", "echo", typed=b"Hello, world\n", printed=b"HELLO, WORLD\n"),
     Program("exit_pass", "exit", defines={"EXIT_CODE": 0}),
     Program("exit_fail", "exit", defines={"EXIT_CODE": 7}, code=7),
     Program("finisher_pass", "exit", defines={"EXIT_CODE": 0, "NO_TOHOST": 1}),

@@ -434,8 +434,8 @@ def compressed(program: Program, cases: int) -> None:
 
 
 class Torture:
-    """A random program: dependent operations at every distance, memory, branches over a few instructions; checked are the
-    registers and the memory at its end."""
+    """A random program: dependent operations at every distance, memory, branches over a few instructions; checked are
+    the registers and the memory at its end."""
 
     BASE = "x29"
     WORDS = 32

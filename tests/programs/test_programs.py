@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from entresol_sim import Console, Simulator
+from entresol_sim import Console, Outcome, Simulator
 
 from .catalog import PROGRAMS, Program
 
@@ -18,22 +18,26 @@ def config(request) -> str:
     return request.param
 
 
-def run(program: Program, config: str) -> tuple[int, int, str]:
-    """Exit status, the code the program reported, and what it printed."""
-    console = Console()
+def run(program: Program, config: str) -> tuple[Outcome, bytes]:
+    """How the program ended, and what it printed."""
+    console = Console(program.typed)
     with Simulator(config, ram_size=32 << 20) as simulator:
         missing = [name for name in program.extensions if not simulator.config.has(name)]
         if missing:
             pytest.skip(f"{config} has no {missing[0]}")
         simulator.load(program.build())
         outcome = simulator.run(MAX_CYCLES, console)
-    return outcome.status, outcome.code, bytes(console.output).decode() + outcome.text
+    return outcome, bytes(console.output)
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+@pytest.mark.parametrize(
+    "program",
+    [pytest.param(program, id=program.name, marks=pytest.mark.rule(*program.rules)) for program in PROGRAMS],
+)
 def test_program(program: Program, config: str):
-    status, code, text = run(program, config)
-    assert (status, code) == (1 if program.code else 0, program.code), text
+    outcome, output = run(program, config)
+    assert (outcome.status, outcome.code) == (1 if program.code else 0, program.code), output.decode() + outcome.text
+    assert program.printed in (None, output)
 
 
 @pytest.mark.skipif(QEMU is None, reason="qemu-system-riscv64 is not installed")
@@ -44,5 +48,6 @@ def test_on_qemu(program: Program):
         str(QEMU), "-M", "virt", "-cpu", "rv64,h=true", "-m", "64M", "-icount", "shift=0", "-nographic",
         "-bios", str(program.build()),
     ]  # fmt: skip
-    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, input=program.typed, capture_output=True, timeout=60)
     assert result.returncode == program.code, result.stdout + result.stderr
+    assert program.printed in (None, result.stdout)

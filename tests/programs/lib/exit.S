@@ -1,5 +1,5 @@
-// void finish(u64 code): end the simulation; 0 is success.  First as Spike's HTIF has it, which a machine without it takes
-// for an ordinary store, then through the finisher of QEMU's `virt`, which a machine without it never gets to.
+// void finish(u64 code): end the simulation; 0 is success.  First as Spike's HTIF has it, which a machine without it
+// takes for an ordinary store, then through the finisher of QEMU's `virt`, which a machine without it never gets to.
 // With NO_TOHOST the program has no HTIF, so that the finisher itself is tested.
 
     .text

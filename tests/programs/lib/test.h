@@ -1,8 +1,8 @@
 // The framework of the self-checking programs.
 //
-// main() runs in M-mode.  It sets the machine up, calls probe() or probe_insn() to execute something in some mode until it
-// traps, and checks what the trap left behind.  Checks go on after a failure; each failure is printed with its line, and
-// the program ends with the line number of the first.
+// main() runs in M-mode.  It sets the machine up, calls probe() or probe_insn() to execute something in some mode
+// until it traps, and checks what the trap left behind.  Checks go on after a failure; each failure is printed with
+// its line, and the program ends with the line number of the first.
 #pragma once
 
 #include "csr.h"
@@ -53,7 +53,7 @@ static inline int completed(const struct trap *trap) {
     return trap->a7 == DONE && trap->cause >= 8 && trap->cause <= 11;
 }
 
-// ---- checks ----------------------------------------------------------------------------------------------------------
+// ---- checks -------------------------------------------------------------------------------------------------------
 
 void check_failed(int line, const char *what, u64 got, u64 expected);
 
@@ -83,7 +83,7 @@ extern u32 relay_by_illegal;
 
 extern u8 machine_trap[], supervisor_trap[], guest_trap[];
 
-// ---- instructions ----------------------------------------------------------------------------------------------------
+// ---- instructions -------------------------------------------------------------------------------------------------
 
 #define A0 10
 #define A1 11
@@ -140,7 +140,7 @@ u32 transformed(u32 insn);
 
 #define JALR_A1 0x000580e7u  // jalr ra, 0(a1)
 
-// ---- page tables -----------------------------------------------------------------------------------------------------
+// ---- page tables --------------------------------------------------------------------------------------------------
 
 #define PAGE 4096ul
 #define MEGA (1ul << 21)

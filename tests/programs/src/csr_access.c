@@ -197,8 +197,8 @@ static void traps_on_request(void) {
     equal(outcome(probe_insn(M, HLV_D, 0, 0x80000000)), OK);
 }
 
-// In VS-mode the supervisor CSRs' addresses are the VS CSRs, and the others are out of reach.  (sscratch and vsscratch are
-// the framework's and show it themselves.)
+// In VS-mode the supervisor CSRs' addresses are the VS CSRs, and the others are out of reach.  (sscratch and
+// vsscratch are the framework's and show it themselves.)
 static void substitution(void) {
     static const struct { u16 s, vs; u64 value; } pairs[] = {
         {0x141, 0x241, 0x80001230}, {0x142, 0x242, 0x3f},

@@ -1,5 +1,5 @@
-// HLV, HLVX and HSV: widths, which privilege and which CSRs they use, their faults, and that nothing of them is left behind
-// in the accesses that follow.
+// HLV, HLVX and HSV: widths, which privilege and which CSRs they use, their faults, and that nothing of them is left
+// behind in the accesses that follow.
 #include "test.h"
 
 #define GUEST_PAGE 0x140000000ul
@@ -24,7 +24,8 @@ static void widths(enum mode mode) {
         {HLVX_HU, 0x8281}, {HLVX_WU, 0x84838281},
     };
     static const struct { u32 insn; u64 value; } stores[] = {
-        {HSV_B, 0x88878685848382f8}, {HSV_H, 0x888786858483f7f8}, {HSV_W, 0x88878685f5f6f7f8}, {HSV_D, 0xf1f2f3f4f5f6f7f8},
+        {HSV_B, 0x88878685848382f8}, {HSV_H, 0x888786858483f7f8}, {HSV_W, 0x88878685f5f6f7f8},
+        {HSV_D, 0xf1f2f3f4f5f6f7f8},
     };
     privilege(1);
     for (int i = 0; i < 9; i++) {

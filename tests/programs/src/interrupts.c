@@ -1,5 +1,5 @@
-// Interrupts: where each goes from each mode, what enables it, the order of several, vectored handlers, the VS aliases of
-// sip and sie, injection through hvip, the CLINT's two.
+// Interrupts: where each goes from each mode, what enables it, the order of several, vectored handlers, the VS
+// aliases of sip and sie, injection through hvip, the CLINT's two.
 #include "test.h"
 
 // runs until an interrupt, but not for ever

@@ -10,7 +10,8 @@ CODE(twice, "lr.d t0, (a0)\nsc.d t1, a1, (a0)\nsc.d t2, a1, (a0)\nslli a0, t1, 8
 CODE(elsewhere, "lr.d t0, (a0)\naddi t0, a0, 256\nsc.d a0, a1, (t0)");
 CODE(with_add, "lr.d t0, (a0)\nadd t0, t0, a1\nsc.d a0, t0, (a0)");
 CODE(aqrl, "lr.d.aqrl t0, (a0)\nsc.d.aqrl a0, a1, (a0)");
-CODE(count, "li t2, 20\n1: lr.w.aq t0, (a0)\naddi t0, t0, 3\nsc.w.rl t1, t0, (a0)\nbnez t1, 1b\naddi t2, t2, -1\nbnez t2, 1b");
+CODE(count, "li t2, 20\n1: lr.w.aq t0, (a0)\naddi t0, t0, 3\nsc.w.rl t1, t0, (a0)\nbnez t1, 1b\naddi t2, t2, -1\n"
+            "bnez t2, 1b");
 CODE(after_trap, "lr.d t0, (a0)\n");
 CODE(sign, "lr.w a0, (a0)");
 

@@ -127,7 +127,8 @@ static void matching(void) {
     configure(CONFIG(NA4, 0, 0, 0));
     allowed(HS, EXECUTE, base);
     refused(HS, EXECUTE, base + 8);
-    // 32 bits at 4n + 2, of which the second half is forbidden: the fault is at the instruction, its address that half's
+    // 32 bits at 4n + 2, of which the second half is forbidden: the fault is at the instruction, its address that
+    // half's
     ((u16 *)data)[3] = 0x0893;
     ((u16 *)data)[4] = 0x4d20;
     __asm__ volatile("fence.i" : : : "memory");

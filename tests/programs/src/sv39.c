@@ -1,5 +1,5 @@
-// Sv39, as satp's for HS-mode and U-mode or (GUEST = 1) as vsatp's for VS-mode and VU-mode with a bare G-stage: what every
-// combination of PTE bits permits, page sizes, malformed tables, address spaces and fences.
+// Sv39, as satp's for HS-mode and U-mode or (GUEST = 1) as vsatp's for VS-mode and VU-mode with a bare G-stage: what
+// every combination of PTE bits permits, page sizes, malformed tables, address spaces and fences.
 #include "test.h"
 
 #ifndef GUEST

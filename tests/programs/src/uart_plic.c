@@ -1,4 +1,5 @@
-// UART and PLIC: registers, the transmitter's interrupt through both of the PLIC's contexts, priorities, thresholds, claims.
+// UART and PLIC: registers, the transmitter's interrupt through both of the PLIC's contexts, priorities, thresholds,
+// claims.
 #include "test.h"
 
 #define UART_REG(n) (((volatile u8 *)UART)[n])

@@ -21,7 +21,8 @@ static void mret(void) {
             context("mret to", to, mpie);
             csr_write(mie, 0);
             // SRET's fields are none of its business
-            struct trap *trap = probe(M, (u64)do_mret, (u64)done, status | MSTATUS_MPRV | MSTATUS_SPIE | MSTATUS_SPP, 0, 0);
+            status |= MSTATUS_MPRV | MSTATUS_SPIE | MSTATUS_SPP;
+            struct trap *trap = probe(M, (u64)do_mret, (u64)done, status, 0, 0);
             check(completed(trap));
             equal(trap->cause, cause_of(to));
             equal(trap->status & MSTATUS_MPP, (u64)(to & 3) << 11);
@@ -50,12 +51,13 @@ static void sret(void) {
             for (int spv = 0; spv < 2; spv++)
                 for (int from_machine = 0; from_machine < 2; from_machine++) {
                     u64 status = (to_supervisor ? MSTATUS_SPP : 0) | (spie ? MSTATUS_SPIE : 0);
-                    if (from_machine) status |= csr_read(mstatus) & ~(MSTATUS_SPP | MSTATUS_SPIE | MSTATUS_SIE | MSTATUS_MPRV);
+                    if (from_machine)
+                        status |= (csr_read(mstatus) & ~(MSTATUS_SPP | MSTATUS_SPIE | MSTATUS_SIE)) | MSTATUS_MPRV;
                     u64 hstatus = csr_read(hstatus) & ~(HSTATUS_SPV | HSTATUS_SPVP);
                     if (spv) hstatus |= HSTATUS_SPV;
                     context("sret to S, SPIE, SPV, from M", to_supervisor | spie << 4, spv | from_machine << 4);
-                    struct trap *trap = probe(from_machine ? M : HS, (u64)(from_machine ? do_sret_m : do_sret_virtual), (u64)done,
-                                              status | (from_machine ? MSTATUS_MPRV : 0), hstatus, 0);
+                    struct trap *trap = from_machine ? probe(M, (u64)do_sret_m, (u64)done, status, hstatus, 0)
+                                                     : probe(HS, (u64)do_sret_virtual, (u64)done, status, hstatus, 0);
                     check(completed(trap));
                     equal(trap->cause, to_supervisor ? (spv ? ECALL_VS : ECALL_HS) : ECALL_U);
                     equal(!!(trap->status & MSTATUS_MPV), spv);
@@ -71,11 +73,13 @@ static void sret(void) {
             context("sret in VS, to S, SPIE", to_supervisor, spie);
             csr_clear(mstatus, MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP);
             csr_clear(hstatus, HSTATUS_SPV);
-            struct trap *trap = probe(VS, (u64)do_sret, (u64)done, (to_supervisor ? MSTATUS_SPP : 0) | (spie ? MSTATUS_SPIE : 0), 0, 0);
+            u64 status = (to_supervisor ? MSTATUS_SPP : 0) | (spie ? MSTATUS_SPIE : 0);
+            struct trap *trap = probe(VS, (u64)do_sret, (u64)done, status, 0, 0);
             check(completed(trap));
             equal(trap->cause, to_supervisor ? ECALL_VS : ECALL_U);
             check(trap->status & MSTATUS_MPV);
-            equal(csr_read(vsstatus) & (MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP), (spie ? MSTATUS_SIE : 0) | MSTATUS_SPIE);
+            equal(csr_read(vsstatus) & (MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP),
+                  (spie ? MSTATUS_SIE : 0) | MSTATUS_SPIE);
             equal(trap->status & (MSTATUS_SIE | MSTATUS_SPIE | MSTATUS_SPP), 0);
         }
 }

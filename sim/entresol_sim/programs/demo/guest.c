@@ -185,7 +185,8 @@ void guest_main(void) {
     // hstatus, a CSR of the hypervisor: by its number, as a kernel without the extension would have to
     __asm__ volatile("csrr t0, 0x600" : : : "t0");
     expect_fault(ILLEGAL_INSTRUCTION, "reading hstatus");
-    __asm__ volatile(".option push; .option norvc; ld t0, 0(%0); .option pop" : : "r"(MEMORY_BASE + MEMORY_SIZE) : "t0");
+    u64 end = MEMORY_BASE + MEMORY_SIZE;
+    __asm__ volatile(".option push; .option norvc; ld t0, 0(%0); .option pop" : : "r"(end) : "t0");
     expect_fault(LOAD_ACCESS_FAULT, "reading past the end of memory");
 
     shut_down(SBI_REASON_NONE);

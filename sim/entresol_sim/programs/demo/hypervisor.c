@@ -187,8 +187,8 @@ static u32 trapped_instruction(void) {
     }
     // c.lw, c.ld, c.sw and c.sd: put the register and the width where the long forms have them
     u32 data = 8 + (low >> 2 & 7), width = low >> 13 & 1 ? 3 : 2;
-    if ((low & 3) == 0 && (low >> 14 & 1)) return low >> 15 ? data << 20 | width << 12 | 0x21 : width << 12 | data << 7 | 1;
-    return 0;
+    if ((low & 3) != 0 || !(low >> 14 & 1)) return 0;
+    return low >> 15 ? data << 20 | width << 12 | 0x21 : width << 12 | data << 7 | 0x01;
 }
 
 static int console_access(u64 address) {

@@ -1,0 +1,35 @@
+// Receives a line from the UART by interrupts, asleep in between, and sends it back in capitals.
+#include "test.h"
+
+#define UART_REG(n) (((volatile u8 *)UART)[n])
+#define PLIC_REG(offset) (*(volatile u32 *)(PLIC + (offset)))
+#define SOURCE 10
+
+static void send(char c) {
+    while (!(UART_REG(5) & 0x20)) {
+    }
+    UART_REG(0) = c;
+}
+
+void main(void) {
+    PLIC_REG(4 * SOURCE) = 1;
+    PLIC_REG(0x2000) = 1 << SOURCE;
+    PLIC_REG(0x200000) = 0;
+    UART_REG(2) = 0x01;  // FIFOs on, interrupt at the first byte
+    UART_REG(1) = 1;     // received data
+    csr_write(mie, BIT(MEI));
+    csr_clear(mstatus, MSTATUS_MIE);
+    for (char c = 0; c != '\n' && c != '\r';) {
+        while (!(csr_read(mip) & BIT(MEI))) __asm__ volatile("wfi");
+        u32 source = PLIC_REG(0x200004);
+        equal(source, SOURCE);
+        check((UART_REG(2) & 0xf) == 4 || (UART_REG(2) & 0xf) == 12);  // data received, or waiting for long
+        while (UART_REG(5) & 1) {
+            c = UART_REG(0);
+            send(c >= 'a' && c <= 'z' ? c - 32 : c);
+        }
+        PLIC_REG(0x200004) = source;
+    }
+    equal(UART_REG(2) & 1, 1);
+    UART_REG(1) = 0;
+}
