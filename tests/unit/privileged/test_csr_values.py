@@ -73,6 +73,7 @@ VALUES = {
     0x180: (0, 0), 0x280: (0, 0),  # satp and vsatp: a write of mode 15 does nothing
 }
 # what is read-only, or tested apart because writes have consequences or depend on others
+VALUES |= dict.fromkeys(range(0x7A0, 0x7A4), (0, 0))  # triggers, of which there are none
 READ_ONLY = {0xF11: 0, 0xF12: 0, 0xF13: 0, 0xF14: 0, 0xF15: 0, 0xE12: 0}
 APART = {0x344, 0x3A0, 0x3A2, *range(0xC00, 0xC20)}
 
