@@ -17,6 +17,14 @@ def unknown_rule(name: str) -> str | None:
     return f"{name!r} is not the name of a normative rule{hint}"
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leaves tests marked `nightly` out, unless -m chooses."""
+    if not config.option.markexpr:
+        nightly = [item for item in items if item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=nightly)
+        items[:] = [item for item in items if item not in nightly]
+
+
 def pytest_runtest_setup(item):
     """Fails a test whose `@pytest.mark.rule` names something that the manual does not have."""
     problems = [problem for mark in item.iter_markers("rule") for name in mark.args if (problem := unknown_rule(name))]

@@ -93,6 +93,7 @@ def prepare(
                 "fragment": _digest(FRAGMENT.read_bytes()),
             }
             _write(root / "prepared.json", json.dumps(state, indent=2).encode() + b"\n")
+            _clean(root, progress)
             return result
     except OSError as error:
         raise UserError(
@@ -123,6 +124,14 @@ def _check_tools(cross_compile: str) -> None:
             f"Programs to build a kernel are missing: install the Debian packages {' '.join(packages)} or what your "
             f"system has instead, or run `entresol linux` with your own --firmware and --kernel."
         )
+
+
+def _clean(root: Path, progress: Progress) -> None:
+    """Removes what a complete build does not need, also what interrupted ones left."""
+    for pattern in ("tmp-*", "source-*", "build-kernel-*"):
+        for path in root.glob(pattern):
+            progress.step("removing the kernel sources")
+            shutil.rmtree(path, ignore_errors=True)
 
 
 # -- OpenSBI --------------------------------------------------------------------------------------------------------
@@ -170,11 +179,7 @@ def _kernel(root: Path, source: Path | None, cross_compile: str, progress: Progr
         with _scratch(root) as scratch:
             _run(["tar", "-xf", str(archive), "-C", str(scratch), "--strip-components=1"], root)
             os.rename(scratch, unpacked)
-    image = _build(root, f"kernel-{key}", unpacked, cross_compile, progress)
-    progress.step("removing the kernel sources")
-    shutil.rmtree(unpacked, ignore_errors=True)
-    shutil.rmtree(root / f"build-kernel-{key}", ignore_errors=True)
-    return image
+    return _build(root, f"kernel-{key}", unpacked, cross_compile, progress)
 
 
 def _archive(root: Path, progress: Progress) -> Path:
@@ -235,7 +240,9 @@ def _build(root: Path, name: str, source: Path, cross_compile: str, progress: Pr
 
 
 def _package(root: Path, name: str, supply: str, progress: Progress) -> Path:
-    """A directory with the unpacked files of a Debian package."""
+    """A directory with the unpacked files of a Debian package, downloaded unless it was before."""
+    if known := sorted(root.glob(f"package-{name}_*")):
+        return known[-1]
     for tool in ("apt-get", "dpkg-deb"):
         if not shutil.which(tool):
             raise UserError(f"Without {tool} Debian's package {name} cannot be obtained: give {supply}.")
@@ -252,10 +259,9 @@ def _package(root: Path, name: str, supply: str, progress: Progress) -> Path:
                 f"Debian's package {name} cannot be downloaded ({reason}): run `apt-get update`, or give {supply}."
             )
         target = root / f"package-{files[0].stem}"
-        if not target.exists():
-            progress.step(f"unpacking Debian's package {name}")
-            _run(["dpkg-deb", "-x", str(files[0]), str(scratch / "files")], root)
-            os.rename(scratch / "files", target)
+        progress.step(f"unpacking Debian's package {name}")
+        _run(["dpkg-deb", "-x", str(files[0]), str(scratch / "files")], root)
+        os.rename(scratch / "files", target)
         return target
 
 

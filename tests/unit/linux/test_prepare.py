@@ -109,6 +109,8 @@ def test_download_of_the_firmware(compilers, tools, tree, monkeypatch, cache):
     result = prepare.prepare(source=tree)
     assert result.firmware.read_text() == "sbi\n" and result.firmware.suffix == ".elf"
     assert not list(cache.glob("tmp-*"))
+    tools(apt_get="exit 1")  # not again
+    assert prepare.prepare(source=tree) == result
 
 
 def test_a_tree_of_the_user(compilers, tree, firmware, cache):
@@ -137,6 +139,13 @@ def test_an_archive_is_built_once_and_goes_on_after_a_failure(compilers, tools, 
     os.unlink(cache / "steps")
     assert prepare.prepare(firmware=firmware, source=archive) == result
     assert not (cache / "steps").exists()
+
+
+def test_what_an_interrupted_removal_left_goes(compilers, tree, firmware, cache):
+    for name in ("tmp-killed", "source-1", "build-kernel-1"):
+        (cache / name / "much").mkdir(parents=True)
+    prepare.prepare(firmware=firmware, source=tree)
+    assert {path.name.split("-")[0] for path in cache.iterdir() if path.is_dir()} == {"tree", "build"}
 
 
 def test_a_kernel_without_kvm(compilers, tools, tree, firmware):
