@@ -188,7 +188,8 @@ def summary(statistics: Mapping[str, Any]) -> str:
     for name, cycles in sorted(statistics["lost_cycles"].items(), key=lambda item: -item[1]):
         if cycles:
             lines.append(f"{name:28}{cycles:14,}{cycles / statistics['cycles']:8.1%}")
-    lines += ["", f"{'trap':36}{'to':>6}{'count':>14}"]
+    if statistics["traps"]:
+        lines += ["", f"{'trap':36}{'to':>6}{'count':>14}"]
     for trap in sorted(
         statistics["traps"], key=lambda trap: (list(MODES.values()).index(trap["target"]), -trap["count"])
     ):
