@@ -10,6 +10,8 @@ from amaranth.utils import exact_log2
 
 from ..config import CoreConfig
 
+#: The tables are block RAM, however small: as distributed RAM they cost more logic than all of the prediction.
+BLOCK = {"ram_style": "block"}
 #: Bits of the path history that one taken control transfer shifts in.  Four bits of its address are mixed in.
 EVENT_BITS, ADDRESS_BITS = 3, 4
 #: Taken control transfers in the histories of the tagged tables.  Measured on list sorting, matrix, text parsing and
@@ -84,7 +86,7 @@ class DirectionPredictor(wiring.Component):
             return Mux(outcome, Mux(counter == 3, 3, counter + 1), Mux(counter == 0, 0, counter - 1))
 
         m.submodules.base = base = memory.Memory(shape=data.ArrayLayout(2, 4), depth=1 << base_bits,
-                                                 init=[[2] * 4] * (1 << base_bits))
+                                                 init=[[2] * 4] * (1 << base_bits), attrs=BLOCK)
         base_read, base_old, base_new = base.read_port(), base.read_port(), base.write_port()
         no_path = Value.cast(0)
         m.d.comb += [
@@ -98,7 +100,8 @@ class DirectionPredictor(wiring.Component):
         layout = data.StructLayout({"tag": TAG_BITS, "position": 2, "counter": 2, "useful": 1})
         olds, news, hits, tags = [], [], [], []
         for number, events in enumerate(EVENTS):
-            m.submodules[f"tagged{number}"] = table = memory.Memory(shape=layout, depth=1 << bits, init=[])
+            m.submodules[f"tagged{number}"] = table = memory.Memory(
+                shape=layout, depth=1 << bits, init=[], attrs=BLOCK)
             read, old, new = table.read_port(), table.read_port(), table.write_port()
             length = events * EVENT_BITS
             tag, old_tag = Signal(TAG_BITS, name=f"tag{number}"), Signal(TAG_BITS, name=f"old_tag{number}")

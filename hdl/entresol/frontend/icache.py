@@ -73,7 +73,7 @@ class ICache(wiring.Component):
         for way in range(ways):
             m.submodules[f"data{way}"] = data = memory.Memory(shape=64, depth=config.sets * WORDS, init=[])
             m.submodules[f"tags{way}"] = tags = memory.Memory(
-                shape=self._config.bus_bits - 6 - set_bits, depth=config.sets, init=[])
+                shape=self._config.bus_bits - 6 - set_bits, depth=config.sets, init=[], attrs={"ram_style": "block"})
             data_write, tag_write = data.write_port(), tags.write_port()
             data_read, tag_read = data.read_port(), tags.read_port()
             valid = Signal(config.sets, name=f"valid{way}")

@@ -10,7 +10,7 @@ from amaranth.utils import exact_log2
 
 from ..config import CoreConfig
 from . import direction
-from .direction import EVENT_BITS, GROUP_BITS, PATH_BITS, DirectionPredictor, longer
+from .direction import BLOCK, EVENT_BITS, GROUP_BITS, PATH_BITS, DirectionPredictor, longer
 from .types import BranchKind, BranchUpdate
 
 #: Predicted targets are in the same aligned 2**TARGET_BITS bytes as the branch.  37 bits reach from an executable to
@@ -136,9 +136,10 @@ class Predictor(wiring.Component):
         entries, targets = [], []
         known = Signal(WAYS)
         for way in range(WAYS):
-            m.submodules[f"btb{way}"] = entry_memory = memory.Memory(shape=entry_layout, depth=1 << set_bits, init=[])
+            m.submodules[f"btb{way}"] = entry_memory = memory.Memory(
+                shape=entry_layout, depth=1 << set_bits, init=[], attrs=BLOCK)
             m.submodules[f"targets{way}"] = target_memory = memory.Memory(
-                shape=TARGET_BITS - 1, depth=1 << set_bits, init=[])
+                shape=TARGET_BITS - 1, depth=1 << set_bits, init=[], attrs=BLOCK)
             entry_read, target_read = entry_memory.read_port(), target_memory.read_port()
             entry_old = entry_memory.read_port()
             entry_write, target_write = entry_memory.write_port(), target_memory.write_port()
@@ -174,7 +175,8 @@ class Predictor(wiring.Component):
         indirect_layout = data.StructLayout({"valid": 1, "tag": direction.TAG_BITS, "target": TARGET_BITS - 1})
         indirect_bits = exact_log2(INDIRECT_ENTRIES)
         indirect_path = slice(0, INDIRECT_EVENTS * EVENT_BITS)
-        m.submodules.indirect = indirect = memory.Memory(shape=indirect_layout, depth=INDIRECT_ENTRIES, init=[])
+        m.submodules.indirect = indirect = memory.Memory(
+            shape=indirect_layout, depth=INDIRECT_ENTRIES, init=[], attrs=BLOCK)
         indirect_read, indirect_write = indirect.read_port(), indirect.write_port()
         indirect_tag = Signal(direction.TAG_BITS)
         m.d.comb += [
