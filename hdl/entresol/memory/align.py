@@ -1,13 +1,24 @@
-"""Bytes within an aligned doubleword: masks, rotation and extension."""
+"""Bytes within an aligned doubleword: masks, rotation and extension.
 
-from amaranth.hdl import Cat, Const, Mux, Value
+The functions that take a module give their intermediate results signals of their own in it, because an expression
+used twice is logic written twice.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+
+
+def named(m: Module, name: str, value: Value) -> Signal:
+    """`value` as a signal."""
+    signal = Signal(Value.cast(value).shape(), name=name)
+    m.d.comb += signal.eq(value)
+    return signal
 
 
 def byte_mask(size: Value, offset: Value) -> Value:
     """The bytes an access touches, 16 bits: bits 7:0 in the doubleword that holds its first byte, bits 15:8 in the
     next one.  `size` is log2 of the bytes (2 bits), `offset` the position in the doubleword (3 bits)."""
     ones = Cat(Const(1, 1), size != 0, (size[1]).replicate(2), (size == 3).replicate(4))
-    return (ones << offset) | Const(0, 16)
+    return Cat((ones << offset)[:15], Const(0, 1))
 
 
 def crosses(size: Value, offset: Value) -> Value:
@@ -20,23 +31,23 @@ def misaligned(size: Value, offset: Value) -> Value:
     return ((size >= 1) & offset[0]) | ((size >= 2) & offset[1]) | ((size == 3) & offset[2])
 
 
-def rotate_down(word: Value, offset: Value) -> Value:
+def rotate_down(m: Module, word: Value, offset: Value) -> Value:
     """`word` (64 bits) rotated right by `offset` bytes: brings the byte at `offset` to the bottom."""
     for bit in (2, 1, 0):
-        word = Mux(offset[bit], word.rotate_right(8 << bit), word)
+        word = named(m, f"down{8 << bit}", Mux(offset[bit], word.rotate_right(8 << bit), word))
     return word
 
 
-def rotate_up(word: Value, offset: Value) -> Value:
+def rotate_up(m: Module, word: Value, offset: Value) -> Value:
     """`word` (64 bits) rotated left by `offset` bytes: brings the bottom byte to `offset`."""
     for bit in (0, 1, 2):
-        word = Mux(offset[bit], word.rotate_left(8 << bit), word)
+        word = named(m, f"up{8 << bit}", Mux(offset[bit], word.rotate_left(8 << bit), word))
     return word
 
 
-def extend(word: Value, size: Value, unsigned: Value) -> Value:
+def extend(m: Module, word: Value, size: Value, unsigned: Value) -> Value:
     """The low 1 << size bytes of `word`, zero- or sign-extended to 64 bits."""
-    sign = Mux(size[1], word[31], Mux(size[0], word[15], word[7])) & ~unsigned
+    sign = named(m, "sign", Mux(size[1], word[31], Mux(size[0], word[15], word[7])) & ~unsigned)
     return Cat(
         word[:8],
         Mux(size == 0, sign.replicate(8), word[8:16]),

@@ -22,29 +22,42 @@ class Amo(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # The sign extensions of two words compare like the words, also without sign.
-        unsigned = (self.op == LsuOp.AMOMINU) | (self.op == LsuOp.AMOMAXU)
-        key = []
-        for value in (self.old, self.operand):
-            high = Mux(self.word, value[31].replicate(32), value[32:])
-            key.append(Cat(value[:32], high[:31], high[31] ^ ~unsigned))
+        old, operand = self.old, self.operand
+
+        # Comparison in halves, so that words need no extension; signed is unsigned with the top bits inverted.
+        signed = Signal()
+        low_less = Signal()
         less = Signal()
-        m.d.comb += less.eq(key[0] < key[1])
+        flip_low, flip_high = signed & self.word, signed
+        m.d.comb += [
+            signed.eq((self.op == LsuOp.AMOMIN) | (self.op == LsuOp.AMOMAX)),
+            low_less.eq(Cat(old[:31], old[31] ^ flip_low) < Cat(operand[:31], operand[31] ^ flip_low)),
+            less.eq(Mux(
+                self.word | (old[32:] == operand[32:]), low_less,
+                Cat(old[32:63], old[63] ^ flip_high) < Cat(operand[32:63], operand[63] ^ flip_high))),
+        ]
+
+        # Everything but the addition is a truth table in the bits of both: its outputs for both set, only the old
+        # one set, and only the operand's set.
+        both = Signal(init=1)
+        only_old = Signal()
+        only_operand = Signal()
         with m.Switch(self.op):
-            with m.Case(LsuOp.AMOADD):
-                m.d.comb += self.result.eq(self.old + self.operand)
             with m.Case(LsuOp.AMOXOR):
-                m.d.comb += self.result.eq(self.old ^ self.operand)
+                m.d.comb += [both.eq(0), only_old.eq(1), only_operand.eq(1)]
             with m.Case(LsuOp.AMOAND):
-                m.d.comb += self.result.eq(self.old & self.operand)
+                pass
             with m.Case(LsuOp.AMOOR):
-                m.d.comb += self.result.eq(self.old | self.operand)
+                m.d.comb += [only_old.eq(1), only_operand.eq(1)]
             with m.Case(LsuOp.AMOMIN, LsuOp.AMOMINU):
-                m.d.comb += self.result.eq(Mux(less, self.old, self.operand))
+                m.d.comb += [only_old.eq(less), only_operand.eq(~less)]
             with m.Case(LsuOp.AMOMAX, LsuOp.AMOMAXU):
-                m.d.comb += self.result.eq(Mux(less, self.operand, self.old))
+                m.d.comb += [only_old.eq(~less), only_operand.eq(less)]
             with m.Default():
-                m.d.comb += self.result.eq(self.operand)
+                m.d.comb += only_operand.eq(1)
+        with_operand = (old & both.replicate(64)) | (~old & only_operand.replicate(64))
+        table = (operand & with_operand) | (~operand & old & only_old.replicate(64))
+        m.d.comb += self.result.eq(Mux(self.op == LsuOp.AMOADD, old + operand, table))
         return m
 
 

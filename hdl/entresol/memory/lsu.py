@@ -30,13 +30,17 @@ from ..isa.causes import Cause
 from ..isa.control import LsuOp
 from ..isa.privilege import Access
 from ..mmu.types import TlbLookup, TlbResult
-from .align import byte_mask, crosses, extend, misaligned, rotate_down, rotate_up
+from .align import byte_mask, crosses, extend, misaligned, named, rotate_down, rotate_up
 from .amo import Amo, is_amo
 from .axi import Axi4, Burst, Resp
 from .dcache import LINE_BITS, DCacheMemories, WriteChannel
 from .types import Implicit, LsuRequest, MemFault
 
 _PAGE_BITS = 12
+
+#: What asks for load permission.  Cache block management is permitted whenever a load or a store is, and whatever may
+#: be stored to may be loaded.
+_LOADS = (LsuOp.LOAD, LsuOp.LR, LsuOp.CBO_CLEAN, LsuOp.CBO_FLUSH, LsuOp.CBO_INVAL)
 
 
 class _Job(enum.Enum, shape=3):
@@ -69,8 +73,9 @@ class Lsu(wiring.Component):
 
     Ports for others, level until `*_done` (one cycle): `ptw_*` reads an aligned doubleword, or with `ptw_update`
     replaces it by `ptw_data` if it still is `ptw_expected` (else `ptw_mismatch`); `ptw_error` is a bus error, and
-    nothing was changed.  `clean_*` writes a line back if it is dirty and waits for the response.  `flush_*` writes back and
-    drops everything.  They have priority over M, so that the walker can work while M waits for it.
+    nothing was changed.  `clean_*` writes a line back if it is dirty and waits for the response.  `flush_*` writes
+    back and drops everything.  They go before M, so that the walker can work while M waits for it, but M gets its
+    turn in between.
 
     Sources: unprivileged manual, chapters "A", "CMO"; privileged manual, "Physical Memory Attributes", "mcause".
     """
@@ -104,6 +109,9 @@ class Lsu(wiring.Component):
         has_cbo = config.has("zicbom")
         has_zero = config.has("zicboz")
         has_atomics = config.has("a")
+
+        def name(value: Value, called: str) -> Signal:
+            return named(m, called, value)
 
         # The access in M.
         m_valid = Signal()
@@ -154,39 +162,38 @@ class Lsu(wiring.Component):
                                   | (req.op == LsuOp.CBO_INVAL))
         if has_zero:
             m.d.comb += is_zero.eq(req.op == LsuOp.CBO_ZERO)
-        is_block = is_cbo | is_zero
+        is_block = name(is_cbo | is_zero, "is_block")
 
-        masks = byte_mask(req.size, offset)
+        masks = name(byte_mask(req.size, offset), "masks")
         bad_align = Signal()
         crossing = Signal()
         crosses_page = Signal()
         m.d.comb += [
             bad_align.eq(misaligned(req.size, offset) & ~is_block),
-            crossing.eq(crosses(req.size, offset) & plain),
+            crossing.eq(masks[8:].any() & plain),
             crosses_page.eq(crossing & req.vaddr[3:_PAGE_BITS].all()),
         ]
-        bad_atomic = bad_align & ~plain
+        bad_atomic = name(bad_align & ~plain, "bad_atomic")
 
         # Translation.  The second page's address is derived here, and nowhere stored.
-        m_page = req.vaddr[_PAGE_BITS:] + second
-        m_low = Mux(second, 0, req.vaddr[:_PAGE_BITS])
-        look_now = relook | (walking & self.walk_done & ~self.walk_faulted)
+        m_page = name((req.vaddr[_PAGE_BITS:] + second)[: 64 - _PAGE_BITS], "m_page")
+        m_low = name(Mux(second, 0, req.vaddr[:_PAGE_BITS]), "m_low")
+        look_now = name(relook | (walking & self.walk_done & ~self.walk_faulted), "look_now")
         m_paddr = Cat(req.vaddr[:_PAGE_BITS], self.tlb.paddr[_PAGE_BITS:bus])
 
         def access(op):
-            loads = [LsuOp.LOAD, LsuOp.LR, LsuOp.CBO_CLEAN, LsuOp.CBO_FLUSH, LsuOp.CBO_INVAL]
-            return Mux(Value.cast(op).matches(*loads), Access.LOAD, Access.STORE)
+            return Mux(Value.cast(op).matches(*_LOADS), Access.LOAD, Access.STORE)
 
         m.d.comb += [
             self.lookup_en.eq(self.x_fire | look_now),
-            self.lookup.vaddr.eq(Mux(look_now, Cat(m_low, m_page[:52]), self.x.vaddr)),
+            self.lookup.vaddr.eq(Mux(look_now, Cat(m_low, m_page), self.x.vaddr)),
             self.lookup.access.eq(Mux(look_now, access(req.op), access(self.x.op))),
             self.lookup.mode.eq(Mux(look_now, req.mode, self.x.mode)),
             self.lookup.hlvx.eq(Mux(look_now, req.hlvx, self.x.hlvx)),
             self.lookup.size.eq(Mux(look_now, req.size, self.x.size)),
         ]
         looked = m_valid & ~relook & ~walking & ~waiting & ~answered  # the TLB's answer is for M, which needs one
-        start_walk = looked & ~bad_atomic & ~self.tlb.hit & ~self.m_kill
+        start_walk = name(looked & ~bad_atomic & ~self.tlb.hit & ~self.m_kill, "start_walk")
         m.d.comb += [self.walk_valid.eq(start_walk | walking), self.waiting_walk.eq(walking)]
         m.d.sync += relook.eq(0)
         with m.If(start_walk):
@@ -197,25 +204,27 @@ class Lsu(wiring.Component):
         # The cache memories' outputs: for M by the TLB's answer, for the state machine by `addr`.
         hits = Signal(ways)
         addr_hits = Signal(ways)
-        for index in range(ways):
-            tag = cache.tags[index]
+        tags = [cache.tags[index] for index in range(ways)]
+        for index, tag in enumerate(tags):
             m.d.comb += [
                 hits[index].eq(tag.valid & (tag.tag == geometry.tag_of(m_paddr))),
                 addr_hits[index].eq(tag.valid & (tag.tag == geometry.tag_of(addr))),
             ]
-        hit = hits.any()
+        hit = name(hits.any(), "hit")
         states = ("check", "copy", "first", "idle", "io", "modify", "ptw", "refill", "second")
         in_check, in_copy, in_first, in_idle, in_io, in_modify, in_ptw, in_refill, in_second = (
             Signal(name=f"in_{state}") for state in states)
-        pick = Mux(in_copy, way, Mux(in_check, addr_hits, hits))
+        pick = name(Mux(in_copy, way, Mux(in_check, addr_hits, hits)), "pick")
         word = Signal(64)
         m.d.comb += word.eq(_select(pick, [cache.data[index] for index in range(ways)]))
-        evict_way = Mux(fill, cache.victim, way)
+        evict_way = name(Mux(fill, cache.victim, way), "evict_way")
 
         # Who reads.
         last_set = geometry.set_of(addr).all()
-        ptw_go = self.ptw_valid & ~ptw_answered
-        grant = in_idle & (ptw_go | self.clean_valid | self.flush_valid)
+        ptw_go = name(self.ptw_valid & ~ptw_answered, "ptw_go")
+        asked = in_idle & (ptw_go | self.clean_valid | self.flush_valid)
+        turn = Signal()  # M's, which has waited for others or for a line that they must not take away again
+        grant = name(asked & ~(turn & m_valid & ~walking), "grant")
         owned = Signal()  # the state machine has the read port, or needs what was read
         machine_reads = Signal()
         machine_index = Signal(geometry.index_bits)
@@ -223,7 +232,7 @@ class Lsu(wiring.Component):
         fresh = Signal()  # the memories were read for M in the last cycle
         last_written = Signal()
         last_index = Signal(geometry.index_bits)
-        collided = fresh & last_written & (last_index == geometry.index_of(req.vaddr))
+        collided = name(fresh & last_written & (last_index == geometry.index_of(req.vaddr)), "collided")
         tags_change = Signal()  # at the end of a refill
         m.d.comb += [
             reread.eq(m_valid & (stale | collided) & ~waiting & ~answered & ((in_idle & ~grant) | in_refill)),
@@ -242,7 +251,7 @@ class Lsu(wiring.Component):
         # The access in M, if all that it needs is there.
         evaluated = Signal()
         in_word = ~crosses(req.size, Cat(offset[:2], Const(1, 1)))
-        narrow_ok = ~self.tlb.narrow | ((in_word | ~bad_align) & ~is_block)
+        narrow_ok = name(~self.tlb.narrow | ((in_word | ~bad_align) & ~is_block), "narrow_ok")
         refill_beat = Signal()
         may_hit = Signal()
         fast = Signal()
@@ -253,12 +262,12 @@ class Lsu(wiring.Component):
                        & (is_load | (is_lr & ~bad_align) | (is_store & ~refill_beat))),
             fast.eq(may_hit & hit),
         ]
-        walk_faulted = walking & self.walk_done & self.walk_faulted
+        walk_faulted = name(walking & self.walk_done & self.walk_faulted, "walk_faulted_now")
+        dword = Mux(answered | in_modify, buffer, word)
         m.d.comb += [
             self.m_done.eq(fast | answered | in_modify | in_second | walk_faulted),
             self.m_faulted.eq((answered & failed) | walk_faulted),
-            self.m_rdata.eq(extend(rotate_down(Mux(answered | in_modify, buffer, word), offset), req.size,
-                                   req.unsigned & is_load)),
+            self.m_rdata.eq(extend(m, rotate_down(m, dword, offset), req.size, req.unsigned & is_load)),
         ]
         m.d.sync += m_valid.eq(self.x_fire | (m_valid & ~self.m_done & ~self.m_kill))
         with m.If(self.x_fire):
@@ -269,17 +278,14 @@ class Lsu(wiring.Component):
         own_cause = Mux(failed_misaligned, Cause.LOAD_ADDRESS_MISALIGNED, Cause.LOAD_ACCESS_FAULT)
         m.d.comb += [
             self.m_fault.cause.eq(own_cause | (store_class << 1)),
-            self.m_fault.vaddr.eq(Cat(addr[:_PAGE_BITS], m_page[:52])),
-            self.m_fault.gpa.eq(0),
-            self.m_fault.implicit.eq(Implicit.NONE),
+            self.m_fault.vaddr.eq(Cat(Mux(walking, m_low, addr[:_PAGE_BITS]), m_page)),
+            self.m_fault.gpa.eq(Mux(walking, self.walk_fault.gpa, 0)),
+            self.m_fault.implicit.eq(Mux(walking, self.walk_fault.implicit, Implicit.NONE)),
             self.m_fault.v.eq(req.mode.v),
         ]
         with m.If(walking):
-            m.d.comb += [
-                self.m_fault.eq(self.walk_fault),
-                # Cache block management asks for load permission, but its faults are those of stores.
-                self.m_fault.cause.eq(self.walk_fault.cause | (is_cbo << 1)),
-            ]
+            # Cache block management asks for load permission, but its faults are those of stores.
+            m.d.comb += self.m_fault.cause.eq(self.walk_fault.cause | (is_cbo << 1))
 
         # Reservation.
         reserved = Signal()
@@ -306,16 +312,16 @@ class Lsu(wiring.Component):
             ]
         else:
             m.d.comb += new.eq(req.data)
-        modifies = is_store | (is_amo(req.op) | (is_sc & ~sc_failed) if has_atomics else 0)
+        modifies = name(is_store | (is_amo(req.op) | (is_sc & ~sc_failed) if has_atomics else 0), "modifies")
         ptw_writes = Signal()
         if config.has("svadu"):
-            same = buffer == self.ptw_expected
+            same = name(buffer == self.ptw_expected, "ptw_same")
             m.d.comb += [ptw_writes.eq(in_ptw & self.ptw_update & same),
                          self.ptw_mismatch.eq(in_ptw & self.ptw_update & ~same)]
-        machine_writes = (in_modify & modifies) | in_first | in_second | ptw_writes
-        rotated = rotate_up(new, offset)
-        may_store = may_hit & is_store & ~self.m_kill
-        store_now = may_store & hit
+        machine_writes = name((in_modify & modifies) | in_first | in_second | ptw_writes, "machine_writes")
+        rotated = rotate_up(m, new, offset)
+        may_store = name(may_hit & is_store & ~self.m_kill, "may_store")
+        store_now = name(may_store & hit, "store_now")
         m.d.comb += [
             cache.write_ways.eq(Mux(may_store, hits, 0) | Mux(refill_beat | machine_writes, way, 0)),
             cache.write_mask.eq(Mux(refill_beat | in_ptw, 0xFF, Mux(in_second, masks[8:], masks[:8]))),
@@ -345,7 +351,7 @@ class Lsu(wiring.Component):
         # The bus.
         axi = self.axi
         hazard = writer.busy & (writer.line == addr[LINE_BITS:])
-        bus_error = axi.rresp != Resp.OKAY
+        bus_error = name(axi.rresp != Resp.OKAY, "bus_error")
         m.d.comb += [
             axi.arvalid.eq(read_todo & ~hazard),
             axi.araddr.eq(Cat(Mux(in_io, addr[:3], 0), addr[3:])),
@@ -355,7 +361,7 @@ class Lsu(wiring.Component):
             axi.arcache.eq(Mux(in_io, 0, 0b1111)),
             axi.rready.eq((in_refill & ~zero) | in_io),
             refill_beat.eq(in_refill & (zero | axi.rvalid)),
-            writer.line_addr.eq(Cat(geometry.set_of(addr), _select(evict_way, [cache.tags[index].tag for index in range(ways)]))),
+            writer.line_addr.eq(Cat(geometry.set_of(addr), _select(evict_way, [tag.tag for tag in tags]))),
             writer.put_en.eq(in_copy),
             writer.put_index.eq(beat),
             writer.put_data.eq(word),
@@ -429,13 +435,17 @@ class Lsu(wiring.Component):
                     machine_index.eq(geometry.index_of(Mux(ptw_go, self.ptw_addr, self.clean_addr))),
                 ]
                 m.d.sync += [fill.eq(0), zero.eq(0), refill_failed.eq(0), first_part.eq(0)]
-                with m.If(ptw_go):
+                with m.If(grant):
+                    m.d.sync += turn.eq(1)
+                with m.Elif(evaluated):
+                    m.d.sync += turn.eq(0)
+                with m.If(grant & ptw_go):
                     m.d.sync += [job.eq(_Job.PTW), addr.eq(self.ptw_addr)]
                     m.next = "CHECK"
-                with m.Elif(self.clean_valid):
+                with m.Elif(grant & self.clean_valid):
                     m.d.sync += [job.eq(_Job.CLEAN), addr.eq(self.clean_addr)]
                     m.next = "CHECK"
-                with m.Elif(self.flush_valid):
+                with m.Elif(grant):
                     m.d.sync += [job.eq(_Job.FLUSH), addr.eq(0), way.eq(1)]
                     m.next = "READ"
                 with m.Elif(evaluated & ~fast & ~self.m_kill):
@@ -529,7 +539,7 @@ class Lsu(wiring.Component):
                             m.next = "IDLE"
 
             with m.State("EVICT"):
-                drop = fill | (job == _Job.FLUSH)
+                drop: Value = fill | (job == _Job.FLUSH)
                 write_back = Signal()
                 m.d.comb += write_back.eq((cache.dirty & evict_way).any())
                 if has_cbo:
@@ -563,29 +573,28 @@ class Lsu(wiring.Component):
                 with m.If(beat == 7):
                     after_evict()
 
-            with m.State("REFILL"):
-                with m.If(refill_beat):
-                    error = bus_error & ~zero
-                    m.d.sync += [beat.eq(beat + 1), refill_failed.eq(refill_failed | error)]
-                    with m.If((beat == addr[3:LINE_BITS]) & ~zero):
-                        with m.If((job == _Job.MISS) & waiting & (is_load | is_lr)):
-                            m.d.sync += [*answer(error), waiting.eq(0)]
-                        with m.If((job == _Job.PTW) & ~ptw_whole):
-                            m.d.sync += [ptw_answered.eq(1), ptw_failed.eq(error)]
-                    with m.If((beat + 1)[:3] == addr[3:LINE_BITS]):
-                        failing = refill_failed | error
-                        m.d.comb += [
-                            tags_change.eq(1), cache.tag_ways.eq(Mux(failing, 0, way)), cache.tag_new.valid.eq(1),
-                        ]
-                        with m.If((job == _Job.CROSS) & ~failing):
-                            m.next = "READ"
-                        with m.Else():
-                            m.d.sync += waiting.eq(0)
-                            with m.If(waiting & (failing | zero)):
-                                m.d.sync += answer(failing)
-                            with m.If((job == _Job.PTW) & ptw_whole & failing):
-                                m.d.sync += [ptw_answered.eq(1), ptw_failed.eq(1)]
-                            m.next = "IDLE"
+            with m.State("REFILL"), m.If(refill_beat):
+                error = name(bus_error & ~zero, "beat_error")
+                m.d.sync += [beat.eq(beat + 1), refill_failed.eq(refill_failed | error)]
+                with m.If((beat == addr[3:LINE_BITS]) & ~zero):
+                    with m.If((job == _Job.MISS) & waiting & (is_load | is_lr)):
+                        m.d.sync += [*answer(error), waiting.eq(0)]
+                    with m.If((job == _Job.PTW) & ~ptw_whole):
+                        m.d.sync += [ptw_answered.eq(1), ptw_failed.eq(error)]
+                with m.If((beat + 1)[:3] == addr[3:LINE_BITS]):
+                    failing = name(refill_failed | error, "failing")
+                    m.d.comb += [
+                        tags_change.eq(1), cache.tag_ways.eq(Mux(failing, 0, way)), cache.tag_new.valid.eq(1),
+                    ]
+                    with m.If((job == _Job.CROSS) & ~failing):
+                        m.next = "READ"
+                    with m.Else():
+                        m.d.sync += [waiting.eq(0), turn.eq(waiting)]
+                        with m.If(waiting & (failing | zero)):
+                            m.d.sync += answer(failing)
+                        with m.If((job == _Job.PTW) & ptw_whole & failing):
+                            m.d.sync += [ptw_answered.eq(1), ptw_failed.eq(1)]
+                        m.next = "IDLE"
 
             with m.State("MODIFY"):
                 m.next = "IDLE"
@@ -600,17 +609,15 @@ class Lsu(wiring.Component):
             with m.State("SECOND"):
                 m.next = "IDLE"
 
-            with m.State("IO"):
-                with m.If(writer.single_done | axi.rvalid):
-                    m.d.sync += answer(Mux(is_store, writer.single_error, bus_error))
-                    m.next = "IDLE"
+            with m.State("IO"), m.If(writer.single_done | axi.rvalid):
+                m.d.sync += answer(Mux(is_store, writer.single_error, bus_error))
+                m.next = "IDLE"
 
-            with m.State("WAIT"):
-                with m.If(~writer.busy):
-                    m.d.comb += [self.clean_done.eq(job == _Job.CLEAN), self.flush_done.eq(job == _Job.FLUSH)]
-                    with m.If(job == _Job.CBO):
-                        m.d.sync += answer()
-                    m.next = "IDLE"
+            with m.State("WAIT"), m.If(~writer.busy):
+                m.d.comb += [self.clean_done.eq(job == _Job.CLEAN), self.flush_done.eq(job == _Job.FLUSH)]
+                with m.If(job == _Job.CBO):
+                    m.d.sync += answer()
+                m.next = "IDLE"
 
         for state, signal in zip(states, (in_check, in_copy, in_first, in_idle, in_io, in_modify, in_ptw, in_refill,
                                           in_second), strict=True):
