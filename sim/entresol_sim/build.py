@@ -33,7 +33,7 @@ HARNESS = Path(__file__).parent / "harness"
 #: Options of Verilator.  Splitting its output lets the compiler use all processors.
 VERILATOR_FLAGS = (
     "--cc", "--top-module", "top", "--prefix", "Vdut", "-O3", "--x-assign", "fast", "--x-initial", "fast",
-    "--noassert", "--no-timing", "-Wno-fatal", "-Wno-lint", "--output-split", "12000", "--output-split-cfuncs", "500",
+    "--noassert", "--no-timing", "-Wno-fatal", "-Wno-lint", "--output-split", "20000", "--output-split-cfuncs", "3000",
 )  # fmt: skip
 #: Options of the C++ compiler for code that runs in every cycle, and for code that runs once.
 CXX_FLAGS = ("-std=c++20", "-fPIC", "-mcpu=native", "-fno-sanitize=all", "-fno-exceptions", "-w")

@@ -144,6 +144,7 @@ class Simulator:
         )  # fmt: skip
         self._loaded: list[tuple[int, int, str]] = []
         self._model: Model | None = None
+        self._last_cycle = 0
         self._htif: Htif | None = None
         self._console = Console()
         self._input = bytearray()
@@ -164,6 +165,7 @@ class Simulator:
         """End the simulation and complete its files."""
         if self._model is not None:
             model, self._model = self._model, None
+            self._last_cycle = model.cycle
             try:
                 if self._log is not None:
                     model.close_log()
@@ -299,8 +301,8 @@ class Simulator:
 
     @property
     def cycle(self) -> int:
-        """The current cycle, counted from 0."""
-        return self._model.cycle if self._model is not None else 0
+        """The current cycle, counted from 0; after `close` the last one."""
+        return self._model.cycle if self._model is not None else self._last_cycle
 
     def run(
         self,

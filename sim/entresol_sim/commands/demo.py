@@ -1,27 +1,31 @@
-"""`entresol demo`: the demonstration."""
+"""`entresol demo`: boots a guest under a small hypervisor (see `entresol_sim.demo`)."""
 
-from ..demo import main
+import argparse
+
 from .common import add_config
 
 _DESCRIPTION = """\
-Boots a guest under a small hypervisor: the guest in VS-mode with its own Sv39 page tables over the hypervisor's Sv39x4,
-the hypervisor in HS-mode, firmware in M-mode.  At the end the hypervisor prints why the guest exited to it, and where
-the cycles went.
+Boots three programs on the simulated SoC: a firmware in M-mode, a hypervisor in HS-mode, and its guest in VS-mode
+with two stages of address translation.  The hypervisor maps the guest's memory on demand, emulates a console device
+and the guest's firmware calls, injects timer interrupts, refuses what the guest may not do, and ends with a table of
+exits and of the cycles spent in each mode.
 
-The sources, written to be read, are in sim/entresol_sim/programs/demo.
-"""
-
-_EPILOG = """\
-examples
-  entresol demo
-  entresol demo --firmware /usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.elf    # Debian package opensbi
+The sources are compiled on the spot with the ziglang package; they are written to be read, in
+sim/entresol_sim/programs/demo.
 """
 
 
 def register(subparsers) -> None:
-    parser = subparsers.add_parser(
-        "demo", help="boot a guest under a small hypervisor", description=_DESCRIPTION, epilog=_EPILOG
-    )
-    parser.set_defaults(function=main)
+    parser = subparsers.add_parser("demo", help="boot a guest under a small hypervisor", description=_DESCRIPTION)
+    parser.set_defaults(function=run)
     add_config(parser)
-    parser.add_argument("--firmware", metavar="PATH", help="ELF file of other firmware, OpenSBI's fw_jump for example")
+    parser.add_argument(
+        "--firmware", metavar="FILE",
+        help="run over this firmware, an ELF file, instead of the demo's own: OpenSBI's fw_jump or fw_dynamic",
+    )  # fmt: skip
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from ..demo import main
+
+    return main(arguments)
