@@ -40,7 +40,7 @@ def run(config: str = "linux", firmware: str | Path | None = None) -> Outcome:
         statistics = simulator.statistics()
     print(
         f"entresol: {outcome.text}; {statistics['cycles']} cycles, {statistics['instructions']} instructions, "
-        f"{seconds:.1f} s, {simulator.cycle / seconds / 1000:.0f} kcycles/s",
+        f"{seconds:.1f} s, {statistics['cycles'] / seconds / 1000:.0f} kcycles/s",
         file=sys.stderr,
     )
     return outcome

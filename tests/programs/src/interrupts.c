@@ -220,6 +220,12 @@ static void aliases(void) {
     equal(csr_read(mip) & (BIT(SSI) | BIT(STI) | BIT(SEI)), BIT(STI) | BIT(SEI));
 }
 
+__asm__(
+    ".text\n.balign 256\nmachine_vectors:\n.option push\n.option norvc\n"
+    ".rept 7\nj 1f\n.endr\nj 2f\n.rept 10\nj 1f\n.endr\n"
+    "1: li a7, 0\ntail machine_trap\n2: li a7, 77\ntail machine_trap\n.option pop");
+extern u8 machine_vectors[];
+
 // Vectored handlers: base + 4 * code for interrupts, base for exceptions.
 __asm__(
     ".text\n.balign 256\nvectors:\n.option push\n.option norvc\n"
@@ -242,6 +248,18 @@ static void vectored(void) {
     equal(probe(U, (u64)wait, 0, 0, 0, 0)->a7, 0);
     equal(last_trap.cause, ECALL_U);
     csr_write(stvec, (u64)supervisor_trap);
+    csr_write(medeleg, 0);
+    // M-mode
+    csr_write(mtvec, (u64)machine_vectors + 1);
+    equal(csr_read(mtvec), (u64)machine_vectors + 1);
+    equal(probe(HS, (u64)wait, 0, 0, 0, 0)->a7, 0);
+    equal(last_trap.cause, ECALL_HS);
+    csr_write(mie, BIT(MTI));
+    raise(MTI);
+    equal(probe(HS, (u64)wait, 0, 0, 0, 0)->a7, 77);
+    equal(last_trap.cause, INTERRUPT | MTI);
+    csr_write(mtvec, (u64)machine_trap);
+    reset();
     // VS-mode: vscause has the supervisor's number, and so the vector
     csr_write(hideleg, -1);
     csr_write(mie, BIT(VSTI));

@@ -425,6 +425,13 @@ static void virtual_machines(void) {
     if (!deviates(QEMU, "does not align the root")) equal(csr_read(hgatp), SV39 | 0x3ffful << 44 | 0x80000);
     csr_write(hgatp, 0);
     equal(csr_read(hgatp), 0);
+    // a mode that does not exist is not taken, but unlike with satp the write is not ignored for that
+    csr_write(hgatp, 7ul << 60 | 5ul << 44 | 0x80004);
+    if (!deviates(QEMU, "takes it") && !deviates(SPIKE, "ignores the write")) {
+        equal(csr_read(hgatp) << 4, (5ul << 44 | 0x80004) << 4);
+        check(csr_read(hgatp) >> 60 == 0);
+    }
+    csr_write(hgatp, 0);
 }
 
 void main(void) {
