@@ -39,7 +39,7 @@ class World:
         self.machine = make_machine(config)
         self.next_page = RAM + 0x40_0000 >> 12  # tables
         self.guest_page = 0x8_0000  # guest physical pages of guests' tables
-        self.leaves = []  # (kind, space, entry address, address translated, global)
+        self.leaves = []  # (kind, space, entry address, address translated, level)
         x4 = [mode for mode in modes if config.has("h")]
         self.spaces = [self.space(mode, asid) for asid, mode in enumerate([*modes, modes[0]])] + [None]
         self.guests = []
@@ -160,7 +160,7 @@ class World:
                     self.page,
                     True,
                 )
-                self.leaves.append(("g", atp, entry, gpa + page * 4096, False, 0))
+                self.leaves.append(("g", atp, entry, gpa + page * 4096, 0))
         for gpa in self.addresses(mode, True):
             level = 0 if self.rng.random() < 0.7 else self.rng.randrange(min(mode - 5, 3))
             gpa_level = gpa & ~((1 << 12 + 9 * level) - 1)
@@ -175,7 +175,7 @@ class World:
                 self.page,
                 True,
             )
-            self.leaves.append(("g", atp, entry, gpa_level, False, level))
+            self.leaves.append(("g", atp, entry, gpa_level, level))
             mapped[gpa] = level
         return atp, mapped
 
@@ -231,7 +231,7 @@ class World:
             )
             where = entry if gstage is None else spa(entry)
             if where is not None:
-                self.leaves.append(("vs" if gstage else "s", (atp, gstage and gstage[0]), where, va, False, level))
+                self.leaves.append(("vs" if gstage else "s", (atp, gstage and gstage[0]), where, va, level))
         self.guest_page += 1
         return atp, addresses
 
@@ -248,42 +248,52 @@ def some_pmp(rng, count):
     return entries
 
 
-async def campaign(bench, world, rng, steps):
-    """Random accesses, context switches, page-table changes with the weakest fence that suffices."""
-    machine, config = world.machine, world.config
-    hypervisor = config.has("h")
-    faults = hits = 0
-    for step in range(steps):
-        action = rng.random()
-        if action < 0.12:  # another address space, no fence
-            chosen = rng.choice(world.spaces)
-            machine.satp = chosen[0] if chosen else Atp(0, 0, 3)
-            if hypervisor and rng.random() < 0.7:
-                gstage, guests = rng.choice(world.guests)
-                machine.hgatp = gstage[0]
-                chosen = rng.choice(guests)
-                machine.vsatp = chosen[0] if chosen else Atp(0, 0, 1)
-        elif action < 0.2:
-            machine.mxr, machine.sum, machine.vmxr, machine.vsum = (rng.randrange(2) for _ in range(4))
-        elif action < 0.23:
-            machine.m_adue, machine.m_pbmte = rng.randrange(2), rng.randrange(2)
-            machine.h_adue, machine.h_pbmte = machine.m_adue & rng.randrange(2), machine.m_pbmte & rng.randrange(2)
-            if not config.has("svadu"):
-                machine.m_adue = machine.h_adue = 0
-            bench.apply()
-            await bench.fence(FenceOp.SFENCE_VMA)
-            if hypervisor:
-                await bench.fence(FenceOp.HFENCE_GVMA)
-        elif action < 0.26 and config.pmp_entries:
-            machine.pmp = some_pmp(rng, config.pmp_entries)
-            bench.apply()
-            await bench.fence_all()
-        elif action < 0.38 and world.leaves:
-            await change(bench, world, rng)
-        bench.apply()
+class Campaign:
+    """Random accesses, context switches, and page-table changes with the weakest fence that suffices."""
 
-        v = hypervisor and rng.random() < 0.6
-        priv = rng.choice((U, S, S)) if v else rng.choice((U, S, S, S, M))
+    def __init__(self, bench, world, rng):
+        self.bench, self.world, self.rng = bench, world, rng
+        self.machine, self.config = world.machine, world.config
+        self.faults = self.translations = self.step = 0
+
+    async def run(self, steps):
+        """`steps` random steps, each of which ends with an access."""
+        rng, machine, config, bench = self.rng, self.machine, self.config, self.bench
+        hypervisor = config.has("h")
+        for self.step in range(steps):
+            action = rng.random()
+            if action < 0.12:  # another address space, no fence
+                chosen = rng.choice(self.world.spaces)
+                machine.satp = chosen[0] if chosen else Atp(0, 0, 3)
+                if hypervisor and rng.random() < 0.7:
+                    gstage, guests = rng.choice(self.world.guests)
+                    machine.hgatp = gstage[0]
+                    chosen = rng.choice(guests)
+                    machine.vsatp = chosen[0] if chosen else Atp(0, 0, 1)
+            elif action < 0.2:
+                machine.mxr, machine.sum, machine.vmxr, machine.vsum = (rng.randrange(2) for _ in range(4))
+            elif action < 0.23:
+                machine.m_adue, machine.m_pbmte = rng.randrange(2), rng.randrange(2)
+                machine.h_adue, machine.h_pbmte = machine.m_adue & rng.randrange(2), machine.m_pbmte & rng.randrange(2)
+                if not config.has("svadu"):
+                    machine.m_adue = machine.h_adue = 0
+                bench.apply()
+                await bench.fence(FenceOp.SFENCE_VMA)
+                if hypervisor:
+                    await bench.fence(FenceOp.HFENCE_GVMA)
+            elif action < 0.26 and config.pmp_entries:
+                machine.pmp = some_pmp(rng, config.pmp_entries)
+                bench.apply()
+                await bench.fence_all()
+            elif action < 0.38:
+                await self.change()
+            v = hypervisor and rng.random() < 0.6
+            priv = rng.choice((U, S, S)) if v else rng.choice((U, S, S, S, M))
+            await self.access(self.address(priv, v), priv, v)
+
+    def address(self, priv, v):
+        """Somewhere that the address space in force maps, mostly."""
+        rng, machine, world = self.rng, self.machine, self.world
         atp = machine.vsatp if v else machine.satp
         known = next((s for s in [*world.spaces, *(s for g in world.guests for s in g[1])] if s and s[0] is atp), None)
         if priv == M or known is None:
@@ -293,19 +303,21 @@ async def campaign(bench, world, rng, steps):
                 va = rng.choice(list(mapped))
         else:
             va = rng.choice(known[1])
-        va += (
-            rng.choice((0, 0, 0, 8, 0x10, 0x104, 0xFF8)) & ~7
-            if rng.random() < 0.8
-            else rng.choice((0, 0x1000, 0x20_0000))
-        )
+        if rng.random() < 0.2:
+            va += rng.choice((0x1000, 0x20_0000))
         if rng.random() < 0.02:
             va ^= 1 << rng.randrange(30, 64)
-        va &= (1 << 64) - 1
+        return va & (1 << 64) - 1
+
+    async def access(self, va, priv, v):
+        """Some access in the page of `va`, compared with the reference model."""
+        rng, machine, bench = self.rng, self.machine, self.bench
+        bench.apply()
         access = rng.choice((LOAD, LOAD, STORE, FETCH))
         size = rng.randrange(4)
+        va += rng.choice((0, 0, 0, 8, 0x10, 0x104, 0xFF8))
         va &= ~((1 << (2 if access == FETCH else size)) - 1)
         hlvx = access == LOAD and v and rng.random() < 0.2
-
         expected = machine.copy()
         try:
             paddr, io = expected.translate(va, access, priv, int(v), hlvx, size)
@@ -314,48 +326,65 @@ async def campaign(bench, world, rng, steps):
             fault = error
         answer = await bench.translate(va, access, priv, int(v), int(hlvx), size, same_cycle=rng.random() < 0.5)
         what = (
-            f"step {step}: va={va:#x} access={access} priv={priv} v={v} hlvx={hlvx} size={size} {machine.satp} "
-            f"{machine.vsatp} {machine.hgatp}"
+            f"step {self.step}: va={va:#x} access={access} priv={priv} v={v} hlvx={hlvx} size={size} {machine.satp} "
+            f"{machine.vsatp} {machine.hgatp}: {answer}, expected {fault or hex(paddr)}"
         )
         if fault is None:
-            assert answer.cause is None, f"{what}: {answer}, expected {paddr:#x}"
-            assert (answer.paddr, answer.io) == (paddr, io), f"{what}: {answer}, expected {paddr:#x} io={io}"
-            hits += 1
+            assert answer.cause is None, what
+            assert (answer.paddr, answer.io) == (paddr, io), what
+            self.translations += 1
         else:
-            assert answer.cause == CAUSES[fault.kind, access], f"{what}: {answer}, expected {fault}"
-            assert (answer.gpa, answer.implicit) == (fault.gpa, fault.implicit), f"{what}: {answer}, expected {fault}"
-            assert (answer.vaddr, answer.v) == (va, v)
-            assert (fault.kind == GUEST) or not answer.gpa
-            faults += 1
-        assert machine.memory == expected.memory, f"{what}: page tables differ"
-    return faults, hits
+            assert answer.cause == CAUSES[fault.kind, access], what
+            assert (answer.gpa, answer.implicit) == (fault.gpa, fault.implicit), what
+            assert (answer.vaddr, answer.v) == (va, v), what
+            assert fault.kind == GUEST or not answer.gpa, what
+            self.faults += 1
+        assert machine.memory == expected.memory, f"page tables differ, {what}"
 
+    async def change(self):
+        """Use a leaf page-table entry, change it, execute the weakest fence that the specification lets software
+        use, and use it again."""
+        rng, machine, bench, world = self.rng, self.machine, self.bench, self.world
+        kind, space, entry, address, level = rng.choice(world.leaves)
+        if kind == "s":
+            machine.satp = space[0]
+        elif kind == "vs":
+            machine.vsatp, machine.hgatp = space
+        else:
+            machine.hgatp = space
+            if rng.random() < 0.7:
+                machine.vsatp = Atp(0, 0, 1)
+        v = kind != "s"
+        address &= ~((1 << 12 + 9 * level) - 1)
+        used = [address + (rng.randrange(1 << 9 * level) << 12) for _ in range(2)]
+        direct = kind != "g" or not machine.vsatp.mode
+        for va in used if direct else ():
+            await self.access(va, rng.choice((U, S)), v)
 
-async def change(bench, world, rng):
-    """Change a leaf page-table entry and execute the weakest fence that the specification lets software use."""
-    machine = world.machine
-    kind, space, entry, address, _shared, level = rng.choice(world.leaves)
-    old = machine.memory.get(entry, 0)
-    new = world.random_pte(level, world.target(level), kind == "g")
-    if kind == "vs" and space[1].mode:
-        new = new & ~(((1 << 44) - 1) << 10) | old & ((1 << 44) - 1) << 10
-    machine.memory[entry] = new
-    napot = (old | new) >> 63
-    pointer = old & V_ and not old & (R | X)
-    inside = address + (rng.randrange(1 << 9 * level) << 12)
-    addr = inside & (1 << 64) - 1 if rng.random() < 0.7 and not napot and not pointer else None
-    exact = rng.random() < 0.7
-    if kind == "s":
-        await bench.fence(FenceOp.SFENCE_VMA, addr, space[0].id if exact else None)
-    elif kind == "vs":
-        keep = machine.hgatp
-        machine.hgatp = space[1]
-        bench.apply()
-        await bench.fence(FenceOp.HFENCE_VVMA, addr, space[0].id if exact else None)
-        machine.hgatp = keep
-    else:
-        addr = None if addr is None else addr >> 2
-        await bench.fence(FenceOp.HFENCE_GVMA, addr, space.id if exact else None)
+        old = machine.memory.get(entry, 0)
+        new = world.random_pte(level, world.target(level), kind == "g")
+        if kind == "vs" and space[1].mode and rng.random() < 0.8:  # another guest physical page
+            mapped = next(mapped for (atp, mapped), _ in world.guests if atp is space[1])
+            page = rng.choice(list(mapped)) >> 12 + 9 * level << 9 * level
+            new = new & ~(((1 << 44) - 1) << 10) | page << 10
+        elif rng.random() < 0.3:  # permissions alone
+            new = new & ~(((1 << 44) - 1) << 10) | old & ((1 << 44) - 1) << 10
+        machine.memory[entry] = new
+        napot = (old | new) >> 63
+        table = old & V_ and not old & (R | X)
+        addr = None
+        if rng.random() < 0.7 and not napot and not table:
+            addr = address + (rng.randrange(1 << 9 * level) << 12)
+        exact = rng.random() < 0.7
+        if kind == "s":
+            await bench.fence(FenceOp.SFENCE_VMA, addr, space[0].id if exact else None)
+        elif kind == "vs":
+            await bench.fence(FenceOp.HFENCE_VVMA, addr, space[0].id if exact else None)
+        else:
+            addr = None if addr is None else addr >> 2
+            await bench.fence(FenceOp.HFENCE_GVMA, addr, space.id if exact else None)
+        for va in used if direct else ():
+            await self.access(va, rng.choice((U, S)), v)
 
 
 CONFIGS = {
@@ -378,12 +407,13 @@ def run_campaign(name, seed, steps):
     bench = Bench(config, world.machine, latency=lambda: rng.randrange(1, 4))
     if config.pmp_entries:
         world.machine.pmp = [Pmp() for _ in range(config.pmp_entries - 1)] + [Pmp(7, 3, False, (1 << 54) - 1)]
-    counts = []
+    campaign = Campaign(bench, world, rng)
 
     async def main(ctx):
-        counts.extend(await campaign(bench, world, rng, steps))
+        await campaign.run(steps)
 
     bench.run(main)
+    counts = campaign.faults, campaign.translations
     assert min(counts) > steps // 10, f"the campaign is one-sided: {counts} faults and translations"
 
 

@@ -380,6 +380,55 @@ def test_fences_of_v0_leave_guests_alone():
         assert (await bench.translate(0x1000, LOAD, S, 0)).cycles == 0
 
 
+@pytest.mark.rule("sfence_vma_va_asid")
+@pytest.mark.parametrize("kind", ("2M", "1G", "guest 2M on 4K", "guest 2M on 2M"))
+@pytest.mark.parametrize("level_one", (True, False))
+def test_fence_inside_a_superpage_reaches_all_of_it(kind, level_one):
+    """A fence for one address of a superpage removes the translations of all its pages, however they are kept.
+
+    Without `level_one`, other pages push what L1 holds out, so that the second level has to answer.
+    """
+    va = 0x4000_0000
+    level = 2 if kind == "1G" else 1
+    if kind.startswith("guest"):
+        config, machine, host, tables = guest(l2tlb_entries=256)
+        blocks = [GuestTables.OFFSET + (DATA << 12), GuestTables.OFFSET + (DATA + 512 << 12)]
+        for i, gpa in enumerate(blocks):
+            if kind.endswith("on 2M"):
+                host.map(machine.hgatp, gpa, DATA + 512 * i, ALL | UBIT, level=1)
+            else:
+                for page in range(16):
+                    host.map(machine.hgatp, gpa + (page << 12), DATA + 512 * i + page, ALL | UBIT)
+        entry = tables.map(machine.vsatp, va, blocks[0] >> 12, level=1) - GuestTables.OFFSET
+        new = blocks[1] >> 12 << 10 | ALL
+        virtual, op, id = 1, FenceOp.HFENCE_VVMA, machine.vsatp.id
+        for page in range(4):
+            guest_map(machine, host, tables, 0x1000_0000 + (page << 12), DATA + 2000 + page)
+        moved = 512 << 12
+    else:
+        config, machine, tables = native(l2tlb_entries=256)
+        entry = tables.map(machine.satp, va, RAM >> 12, level=level)
+        new = (RAM >> 12) << 10 | ALL & ~W
+        virtual, op, id = 0, FenceOp.SFENCE_VMA, machine.satp.id
+        if level == 1:
+            new = DATA << 10 | ALL
+        moved = DATA - (RAM >> 12) << 12 if level == 1 else None
+        for page in range(4):
+            tables.map(machine.satp, 0x1000_0000 + (page << 12), DATA + 2000 + page)
+
+    @simulate(config, machine)
+    async def _(bench):
+        before = [(await bench.translate(va + (page << 12), STORE, S, virtual)).paddr for page in range(4)]
+        machine.memory[entry] = new
+        if not level_one:
+            for page in range(4):
+                await bench.translate(0x1000_0000 + (page << 12), LOAD, S, virtual)
+        await bench.fence(op, va + 0xF000, id)
+        for page in range(4):
+            answer = await bench.translate(va + (page << 12), STORE, S, virtual)
+            assert answer.paddr == before[page] + moved if moved else answer.cause == 15, page
+
+
 # ---- Isolation
 
 
