@@ -270,8 +270,10 @@ class Lsu(wiring.Component):
             self.m_rdata.eq(extend(m, rotate_down(m, dword, offset), req.size, req.unsigned & is_load)),
         ]
         m.d.sync += m_valid.eq(self.x_fire | (m_valid & ~self.m_done & ~self.m_kill))
+        with m.If(answered | in_modify | in_second):
+            m.d.sync += waiting.eq(0)
         with m.If(self.x_fire):
-            m.d.sync += [req.eq(self.x), second.eq(0), waiting.eq(0)]
+            m.d.sync += [req.eq(self.x), second.eq(0)]
 
         # Faults: those of translation as the walker tells them, the others by what the state machine worked on.
         store_class = ~is_load & ~is_lr
