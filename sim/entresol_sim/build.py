@@ -37,10 +37,10 @@ VERILATOR_FLAGS = (
 )  # fmt: skip
 #: Options of the C++ compiler for code that runs in every cycle, and for code that runs once.
 CXX_FLAGS = ("-std=c++20", "-fPIC", "-mcpu=native", "-fno-sanitize=all", "-fno-exceptions", "-w")
-FAST, SLOW = "-O2", "-O1"
+FAST, SLOW = "-O2", "-O0"
 
 #: Bytes of generated C++ that are compiled at once.
-_BATCH_SIZE = 300_000
+_BATCH_SIZE = 1_000_000
 #: Models that were not used for so many days are removed when another one is built.
 KEEP_DAYS = 30
 
@@ -109,8 +109,7 @@ def build_model(
     digest = hashlib.sha256((verilog + header).encode())
     for path in sorted(HARNESS.iterdir()):
         digest.update(f"{path.name}:{path.stat().st_size}:".encode() + path.read_bytes())
-    tools = [version("verilator"), version("ziglang"), VERILATOR_FLAGS, CXX_FLAGS, FAST, SLOW, trace, _processor()]
-    digest.update(repr(tools).encode())
+    digest.update(_tools_key(trace).encode())
     key = digest.hexdigest()[:24]
     library = cache_dir("models") / key / "model.so"
     if library.exists():
@@ -146,8 +145,6 @@ def _compile(verilog: str, header: str, trace: bool, scratch: Path, progress: Pr
             once = [path for path in generated if "Slow" in path.name]
             fast += _batches(build, "fast", [path for path in generated if path not in once])
             slow += _batches(build, "slow", once)
-            runtime = ["verilated", "verilated_threads", *(["verilated_vcd_c"] if trace else [])]
-            slow += [root / "include" / f"{name}.cpp" for name in runtime]
             defines = ["ENTRESOL_VERILATED", "VERILATOR=1", "VM_SC=0", "VM_COVERAGE=0", "VM_TRACE_FST=0",
                        "VM_TRACE_SAIF=0", f"VM_TRACE={trace:d}", f"VM_TRACE_VCD={trace:d}",
                        *(["ENTRESOL_TRACE"] if trace else [])]  # fmt: skip
@@ -157,12 +154,23 @@ def _compile(verilog: str, header: str, trace: bool, scratch: Path, progress: Pr
         for source, level in [*((path, FAST) for path in fast), *((path, SLOW) for path in slow)]:
             objects.append(str(build / f"{source.stem}.o"))
             jobs.start(_zig("c++", *flags, level, "-c", str(source), "-o", objects[-1]))
+        # Verilator's own library is the same for all designs
+        runtime = ["verilated", "verilated_threads", *(["verilated_vcd_c"] if trace else [])] if verilog else []
+        kept = {name: cache_dir("runtime") / f"{name}-{_tools_key(trace)}.o" for name in runtime}
+        fresh = [name for name in runtime if not kept[name].exists()]
+        for name in fresh:
+            source = root / "include" / f"{name}.cpp"
+            jobs.start(_zig("c++", *flags, FAST, "-c", str(source), "-o", str(build / f"{name}.o")))
+        total = len(objects) + len(fresh)
         while left := jobs.unfinished:
             if left == [library]:
                 progress.step("building the C++ standard library (once, about a minute)")
             else:
-                progress.step("compiling the model", len(objects) - len({*left} - {library}), len(objects))
+                progress.step("compiling the model", total - len({*left} - {library}), total)
             jobs.wait_for_any()
+        for name in fresh:
+            os.replace(build / f"{name}.o", kept[name])
+        objects += map(str, kept.values())
         progress.step("linking the model")
         jobs.wait_for(jobs.start(_zig("c++", *CXX_FLAGS, FAST, "-shared", "-o", str(scratch / "model.so"), *objects)))
     shutil.rmtree(build)
@@ -172,7 +180,7 @@ def _batches(build: Path, name: str, sources: list[Path]) -> list[Path]:
     """Files that include `sources`, about equal in size: each costs seconds for the headers alone, while two or more
     of them keep all processors busy."""
     total = sum(path.stat().st_size for path in sources)
-    count = max(1, min(len(sources), total // _BATCH_SIZE))
+    count = min(len(sources), -(-total // _BATCH_SIZE))
     batches: list[list[Path]] = [[] for _ in range(count)]
     sizes = [0] * count
     for path in sorted(sources, key=lambda path: -path.stat().st_size):
@@ -308,6 +316,12 @@ def _package(name: str) -> Path:
 
 def _zig(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "ziglang", *arguments]
+
+
+def _tools_key(trace: bool) -> str:
+    """A name for the tools, their options and the processor that they make code for."""
+    tools = [version("verilator"), version("ziglang"), VERILATOR_FLAGS, CXX_FLAGS, FAST, SLOW, trace, _processor()]
+    return hashlib.sha256(repr(tools).encode()).hexdigest()[:16]
 
 
 def _processor() -> str:
