@@ -13,12 +13,15 @@ import pytest
 from entresol_sim import Design, UserError, build
 
 _CODE = """
-    import sys, time
+    import signal, sys, time
     from pathlib import Path
     from amaranth.hdl import Module
     from amaranth.lib import wiring
     from amaranth.lib.wiring import In, Out
     from entresol_sim import Design, build
+
+    # A job in the background of a shell is started with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     class Small(wiring.Component):
         a: In(1)
