@@ -146,7 +146,8 @@ class Mmu(wiring.Component):
                 drop.by_addr.eq(self.fence.by_addr & ~everything & (self.fence.op != FenceOp.HFENCE_GVMA)),
                 drop.addr.eq(self.fence.addr),
                 drop.m.eq(everything),
-                drop.v0.eq(everything | (self.fence.op == FenceOp.SFENCE_VMA)),
+                # Untranslated entries come from no page table; the one of the running code is likely to be needed.
+                drop.v0.eq(everything | ((self.fence.op == FenceOp.SFENCE_VMA) & held[0].s1)),
                 drop.v1.eq(self.fence.op != FenceOp.SFENCE_VMA),
                 drop.keep_global.eq(
                     self.fence.by_id & ((self.fence.op == FenceOp.SFENCE_VMA) | (self.fence.op == FenceOp.HFENCE_VVMA))

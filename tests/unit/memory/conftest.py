@@ -204,7 +204,7 @@ class AxiMemory:
         """The first beat that may be shown: with `interleave`, of any ID."""
         for number, beat in enumerate(self.beats):
             overtakes = any(earlier[0] == beat[0] for earlier in list(self.beats)[:number])
-            if beat[4] <= self.now and not overtakes and (number == 0 or self.interleave and self.rng.random() < 0.5):
+            if beat[4] <= self.now and not overtakes and (number == 0 or (self.interleave and self.rng.random() < 0.5)):
                 del self.beats[number]
                 return beat
         return None
@@ -542,7 +542,8 @@ class Bench:
     """A load/store unit with everything around it.  Scenarios are coroutines; they call `await bench.cycle()` or the
     helpers that do.  Operations given to `run` are checked against the reference as they complete."""
 
-    def __init__(self, cfg: CoreConfig | None = None, seed: int = 1, pages: dict | None = None, walk_time=(1, 8), **bus):
+    def __init__(self, cfg: CoreConfig | None = None, seed: int = 1, pages: dict | None = None, walk_time=(1, 8),
+                 **bus):
         self.rng = random.Random(seed)
         self.config = cfg or config()
         self.bus = AxiMemory(self.rng, **bus)

@@ -255,7 +255,8 @@ def test_permissions_of_cache_block_operations(bench, lsu, op, read, write, faul
 
 @pytest.mark.parametrize(("op", "vaddr", "size", "cause"), [
     (LOAD, 0x10002, 2, 4), (STORE, 0x10001, 3, 6), (STORE, 0x10003, 1, 6), (LOAD, 0x10FFE, 2, 4),
-    (LsuOp.CBO_ZERO, 0x10000, 0, 7), (LOAD, 0x10001, 1, None), (STORE, 0x10000, 3, None), (LsuOp.AMOADD, 0x10008, 3, None)])
+    (LsuOp.CBO_ZERO, 0x10000, 0, 7), (LOAD, 0x10001, 1, None), (STORE, 0x10000, 3, None),
+    (LsuOp.AMOADD, 0x10008, 3, None)])
 def test_where_pmp_splits_a_page(bench, lsu, op, vaddr, size, cause):
     """Only an aligned block of the access's size was checked: what goes beyond is for software to take apart."""
     async def scenario(dut):

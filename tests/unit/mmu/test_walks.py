@@ -380,6 +380,21 @@ def test_fences_of_v0_leave_guests_alone():
         assert (await bench.translate(0x1000, LOAD, S, 0)).cycles == 0
 
 
+def test_a_fence_leaves_untranslated_entries_alone():
+    """They come from no page table; refilling the one of the running code would double the cost of a fence."""
+    config, machine, _ = native()
+    translated, machine.satp = machine.satp, Atp(0, 0, 0)
+
+    @simulate(config, machine)
+    async def _(bench):
+        assert (await bench.translate(RAM, FETCH, S)).cycles > 0
+        await bench.fence(FenceOp.SFENCE_VMA)
+        assert (await bench.translate(RAM, FETCH, S)).cycles == 0
+        machine.satp = translated
+        bench.apply()
+        assert (await bench.translate(RAM, FETCH, S)).cause is not None
+
+
 @pytest.mark.rule("sfence_vma_va_asid")
 @pytest.mark.parametrize("kind", ("2M", "1G", "guest 2M on 4K", "guest 2M on 2M"))
 @pytest.mark.parametrize("level_one", (True, False))
