@@ -76,9 +76,8 @@ class CoreConfig:
     dcache: Cache = field(default=Cache(16384, 4))
     itlb_entries: int = 8
     dtlb_entries: int = 16
-    l2tlb_entries: int = 1024
+    l2tlb_entries: int = 1024  # translations and what walks found on their way, in one RAM
     l2tlb_ways: int = 2
-    walk_cache_entries: int = 8  # of each kind: non-leaf VS-stage, non-leaf G-stage, GPA->SPA
     btb_entries: int = 256
     bht_entries: int = 1024
     ras_entries: int = 8
@@ -100,8 +99,7 @@ class CoreConfig:
             raise ConfigError(problem)
         for count, what in ((self.itlb_entries, "itlb_entries"), (self.dtlb_entries, "dtlb_entries"),
                             (self.l2tlb_entries, "l2tlb_entries"), (self.btb_entries, "btb_entries"),
-                            (self.bht_entries, "bht_entries"), (self.ras_entries, "ras_entries"),
-                            (self.walk_cache_entries, "walk_cache_entries")):
+                            (self.bht_entries, "bht_entries"), (self.ras_entries, "ras_entries")):
             if count < 2 or count & (count - 1):
                 raise ConfigError(f"{what} is {count}: make it a power of two of at least 2.")
         if self.issue_width != 1:
@@ -155,7 +153,7 @@ _BASE = frozenset({"i", "m", "a", "c", "zicsr", "zifencei", "zicntr", "zihpm", "
 CONFIGS = {
     "small": CoreConfig(
         "small", _BASE, icache=Cache(4096, 1), dcache=Cache(4096, 1), itlb_entries=4, dtlb_entries=8,
-        l2tlb_entries=128, walk_cache_entries=2, btb_entries=64, bht_entries=256, ras_entries=4, hpm_counters=0),
+        l2tlb_entries=128, btb_entries=64, bht_entries=256, ras_entries=4, hpm_counters=0),
     "linux": CoreConfig("linux", _BASE | {
         "zba", "zbb", "zbs", "zicond", "zicclsm", "zihintpause", "sstc", "svinval", "svadu"}),
 }

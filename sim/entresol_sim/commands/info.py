@@ -41,8 +41,7 @@ def _lines(config: CoreConfig):
         "L1 instruction cache": _cache(config.icache),
         "L1 data cache": f"{_cache(config.dcache)}, write-back",
         "L1 TLBs": f"{config.itlb_entries} instruction, {config.dtlb_entries} data entries",
-        "L2 TLB": f"{config.l2tlb_entries} entries, {config.l2tlb_ways} ways",
-        "page-walk caches": f"{config.walk_cache_entries} entries of each kind",
+        "L2 TLB": f"{config.l2tlb_entries} entries, {config.l2tlb_ways} ways, page-walk caches included",
         "branch prediction": f"{config.btb_entries} targets, {config.bht_entries} directions, "
                              f"{config.ras_entries} return addresses",
         "PMP": f"{config.pmp_entries} entries",
