@@ -4,7 +4,7 @@ The functions that take a module give their intermediate results signals of thei
 used twice is logic written twice.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 
 
 def named(m: Module, name: str, value: Value) -> Signal:
@@ -45,12 +45,17 @@ def rotate_up(m: Module, word: Value, offset: Value) -> Value:
     return word
 
 
-def extend(m: Module, word: Value, size: Value, unsigned: Value) -> Value:
-    """The low 1 << size bytes of `word`, zero- or sign-extended to 64 bits."""
-    sign = named(m, "sign", Mux(size[1], word[31], Mux(size[0], word[15], word[7])) & ~unsigned)
+def extract(m: Module, word: Value, offset: Value, size: Value, unsigned: Value) -> Value:
+    """The 1 << size bytes from `offset` on in `word` (64 bits; wrapping around at its end), extended to 64 bits.
+    The sign is found beside the rotation rather than behind it, since this ends the longest path of a load."""
+    last = named(m, "last", (offset + Cat(size != 0, size[1], size == 3))[:3])  # the last byte's position: +0, 1, 3, 7
+    low, high = (named(m, f"sign{half}", Array(word[8 * byte + 7] for byte in range(half, half + 4))[last[:2]])
+                 for half in (0, 4))
+    sign = named(m, "sign", Mux(last[2], high, low) & ~unsigned)
+    rotated = rotate_down(m, word, offset)
     return Cat(
-        word[:8],
-        Mux(size == 0, sign.replicate(8), word[8:16]),
-        Mux(size[1], word[16:32], sign.replicate(16)),
-        Mux(size == 3, word[32:], sign.replicate(32)),
+        rotated[:8],
+        Mux(size == 0, sign.replicate(8), rotated[8:16]),
+        Mux(size[1], rotated[16:32], sign.replicate(16)),
+        Mux(size == 3, rotated[32:], sign.replicate(32)),
     )

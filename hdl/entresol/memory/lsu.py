@@ -30,7 +30,7 @@ from ..isa.causes import Cause
 from ..isa.control import LsuOp
 from ..isa.privilege import Access
 from ..mmu.types import TlbLookup, TlbResult
-from .align import byte_mask, crosses, extend, misaligned, named, rotate_down, rotate_up
+from .align import byte_mask, crosses, extract, misaligned, named, rotate_up
 from .amo import Amo, is_amo
 from .axi import Axi4, Burst, Resp
 from .dcache import LINE_BITS, DCacheMemories, WriteChannel
@@ -214,9 +214,11 @@ class Lsu(wiring.Component):
         states = ("check", "copy", "first", "idle", "io", "modify", "ptw", "refill", "second")
         in_check, in_copy, in_first, in_idle, in_io, in_modify, in_ptw, in_refill, in_second = (
             Signal(name=f"in_{state}") for state in states)
+        # The doubleword that this is about; what the state machine has found is in `buffer`.
+        use_buffer = name(answered | in_modify, "use_buffer")
         pick = name(Mux(in_copy, way, Mux(in_check, addr_hits, hits)), "pick")
-        word = Signal(64)
-        m.d.comb += word.eq(_select(pick, [cache.data[index] for index in range(ways)]))
+        found = _select(pick, [cache.data[index] for index in range(ways)])
+        word = name(Mux(use_buffer, buffer, found), "word")
         evict_way = name(Mux(fill, cache.victim, way), "evict_way")
 
         # Who reads.
@@ -263,11 +265,10 @@ class Lsu(wiring.Component):
             fast.eq(may_hit & hit),
         ]
         walk_faulted = name(walking & self.walk_done & self.walk_faulted, "walk_faulted_now")
-        dword = Mux(answered | in_modify, buffer, word)
         m.d.comb += [
             self.m_done.eq(fast | answered | in_modify | in_second | walk_faulted),
             self.m_faulted.eq((answered & failed) | walk_faulted),
-            self.m_rdata.eq(extend(m, rotate_down(m, dword, offset), req.size, req.unsigned & is_load)),
+            self.m_rdata.eq(extract(m, word, offset, req.size, req.unsigned & is_load)),
         ]
         m.d.sync += m_valid.eq(self.x_fire | (m_valid & ~self.m_done & ~self.m_kill))
         with m.If(answered | in_modify | in_second):
@@ -347,7 +348,7 @@ class Lsu(wiring.Component):
         m.d.comb += [
             self.m_wrote.eq(self.m_done & ~self.m_faulted & (modifies | is_zero)),
             self.m_wdata.eq(Mux(is_zero, 0, shown)),
-            self.m_paddr.eq(Mux(in_second, other, Mux(answered | in_modify, addr, m_paddr))),
+            self.m_paddr.eq(Mux(in_second, other, Mux(use_buffer, addr, m_paddr))),
         ]
 
         # The bus.

@@ -569,7 +569,7 @@ class Bench:
         self.now = 0
         self.check = True
 
-    def __call__(self, scenario, cycles_limit=400_000):
+    def __call__(self, scenario, cycles_limit=4_000_000):
         async def testbench(ctx):
             self.ctx = ctx
             await scenario(self)

@@ -40,7 +40,7 @@ def test_alignment():
     mask, crossing, bad = Signal(16), Signal(), Signal()
     m.d.comb += [
         down.eq(align.rotate_down(m, word, offset)), up.eq(align.rotate_up(m, word, offset)),
-        extended.eq(align.extend(m, word, size, unsigned)), mask.eq(align.byte_mask(size, offset)),
+        extended.eq(align.extract(m, word, offset, size, unsigned)), mask.eq(align.byte_mask(size, offset)),
         crossing.eq(align.crosses(size, offset)), bad.eq(align.misaligned(size, offset)),
     ]
 
@@ -60,7 +60,7 @@ def test_alignment():
                     assert ctx.get(bad) == (where % nbytes != 0)
                     for without_sign in range(2):
                         ctx.set(unsigned, without_sign)
-                        low = value & (1 << 8 * nbytes) - 1
+                        low = double >> 8 * where & (1 << 8 * nbytes) - 1
                         if not without_sign and low >> 8 * nbytes - 1:
                             low |= (1 << 64) - (1 << 8 * nbytes)
                         assert ctx.get(extended) == low

@@ -195,3 +195,19 @@ def test_input_and_output(bench, lsu):
 
     pages = {0x20: lsu.Page(0x10000, io=True)}
     settled(bench, lsu, scenario, pages=pages, io=lambda address: address < RAM)
+
+
+@pytest.mark.parametrize("op", [LOAD, STORE])
+def test_access_to_a_line_at_any_moment_of_its_refill(bench, lsu, op):
+    """It waits for the line and does not fetch it a second time."""
+    async def scenario(dut):
+        for delay in range(14):
+            await dut.idle(30)
+            address = 0x10000 + 0x80 * delay
+            reads = dut.bus.reads
+            await dut.run(lsu.Op(LOAD, address + 0x20))
+            await dut.idle(delay)
+            await dut.run(lsu.Op(op, address + 8, 3, 1), lsu.Op(LOAD, address + 8))
+            assert dut.bus.reads == reads + 1
+
+    settled(bench, lsu, scenario)
