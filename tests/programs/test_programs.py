@@ -32,7 +32,10 @@ def run(program: Program, config: str) -> tuple[Outcome, bytes]:
 
 @pytest.mark.parametrize(
     "program",
-    [pytest.param(program, id=program.name, marks=pytest.mark.rule(*program.rules)) for program in PROGRAMS],
+    [
+        pytest.param(program, id=program.name, marks=pytest.mark.rule(*program.rules, test=program.place))
+        for program in PROGRAMS
+    ],
 )
 def test_program(program: Program, config: str):
     outcome, output = run(program, config)

@@ -216,6 +216,13 @@ static void address_spaces(void) {
     *pte2 = PTE(data[1], bits);
     fence_id(0xfffeul);
     equal(try(SUPERVISOR, READ, WINDOW + 8)->a0, 101);
+    // the bits above those of an ASID do not count
+    *pte2 = PTE(data[2], bits);
+    fence_id(0xffff00000001fffeul);
+    equal(try(SUPERVISOR, READ, WINDOW + 8)->a0, 102);
+    *pte2 = PTE(data[1], bits);
+    fence_by(WINDOW, 0x1fffeul);
+    equal(try(SUPERVISOR, READ, WINDOW + 8)->a0, 101);
     *pte2 = PTE(data[2], bits);
     fence_address(WINDOW + 123);
     equal(try(SUPERVISOR, READ, WINDOW + 8)->a0, 102);

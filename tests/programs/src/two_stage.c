@@ -412,6 +412,13 @@ static void virtual_machines(void) {
     *pte_at(other, GUEST_PAGE, 0) = PTE(data[0], bits | PTE_U);
     __asm__ volatile("hfence.gvma %0, zero" : : "r"(GUEST_PAGE >> 2) : "memory");
     equal(try(VS, READ, WINDOW + 8)->a0, 11);
+    // the bits above those of a VMID do not count
+    *pte_at(other, GUEST_PAGE, 0) = PTE(data[1], bits | PTE_U);
+    __asm__ volatile("hfence.gvma zero, %0" : : "r"(0xffff000000006001ul) : "memory");
+    equal(try(VS, READ, WINDOW + 8)->a0, 22);
+    *pte_at(other, GUEST_PAGE, 0) = PTE(data[0], bits | PTE_U);
+    __asm__ volatile("hfence.gvma %0, %1" : : "r"(GUEST_PAGE >> 2), "r"(0x6001ul) : "memory");
+    equal(try(VS, READ, WINDOW + 8)->a0, 11);
     // the other guest's is still right
     csr_write(hgatp, ATP_ID(g_root, 1));
     equal(try(VS, READ, WINDOW + 8)->a0, 11);
@@ -419,6 +426,34 @@ static void virtual_machines(void) {
     *pte_at(vs_root, WINDOW, 0) = PTE(&data[1], bits);
     __asm__ volatile("hfence.vvma %0, zero" : : "r"(WINDOW) : "memory");
     equal(try(VS, READ, WINDOW + 8)->a0, 22);
+    // a new mode for the same VMID, with the fence that makes it known
+    context("mode of a VMID", 0, 0);
+    *pte_at(vs_root, WINDOW, 0) = PTE(&data[0], bits);
+    *pte_at(g_root, (u64)data[0], 2) = 0;
+    for (int page = 0; page < 2; page++) {
+        csr_write(hgatp, ATP_ID(g_root, 1));
+        __asm__ volatile("hfence.gvma zero, %0" : : "r"(1ul) : "memory");
+        equal(try(VS, READ, WINDOW + 8)->cause,
+              deviates(QEMU, "reports guest page faults of all walks as a load's") ? LOAD_GUEST_PAGE
+                                                                                   : INSTRUCTION_GUEST_PAGE);
+        csr_write(hgatp, 1ul << 44);
+        __asm__ volatile("hfence.gvma zero, %0" : : "r"(1ul) : "memory");
+        equal(try(VS, READ, WINDOW + 8)->a0, 11);
+    }
+    *pte_at(g_root, (u64)data[0], 2) = PTE(0x80000000ul, bits | PTE_U);
+    // G in a G-stage entry means nothing: the mapping is still that of its own VMID
+    context("G at the G-stage", 0, 0);
+    *pte_at(vs_root, WINDOW, 0) = PTE(GUEST_PAGE, bits);
+    *pte_at(g_root, GUEST_PAGE, 0) = PTE(data[0], bits | PTE_U | PTE_G);
+    *pte_at(other, GUEST_PAGE, 0) = PTE(data[1], bits | PTE_U | PTE_G);
+    csr_write(hgatp, ATP_ID(g_root, 1));
+    fence_all();
+    equal(try(VS, READ, WINDOW + 8)->a0, 11);
+    csr_write(hgatp, ATP_ID(other, 0x2001));
+    equal(try(VS, READ, WINDOW + 8)->a0, 22);
+    *pte_at(other, GUEST_PAGE, 0) = PTE(data[0], bits | PTE_U | PTE_G);
+    __asm__ volatile("hfence.gvma zero, %0" : : "r"(0x2001ul) : "memory");
+    equal(try(VS, READ, WINDOW + 8)->a0, 11);
     // hgatp: the root is aligned to 16 KiB, the VMID has 14 bits
     context("hgatp", 0, 0);
     csr_write(hgatp, SV39 | 0x3ffful << 44 | 0x80003);

@@ -418,18 +418,10 @@ def run_campaign(name, seed, steps):
 
 
 @pytest.mark.rule(
-    "H_vm_twostage",
-    "H_vm_gstagetrans",
-    "H_vm_gpatrans",
-    "H_vm_gpapriv",
-    "H_pmp",
-    "hgatp_mode_bare_trans",
-    "hgatp_mode_x4",
-    "hgatp_mode_sv39x4",
-    "Sv39_va_signext",
-    "Sv39_pte_future_rsv",
-    "Sv39_leaf_any_level",
-    "Sv39_superpage_align_fault",
+    "H_vm_twostage", "H_vm_gstagetrans", "H_vm_gpatrans", "H_vm_gpapriv", "H_pmp", "hgatp_mode_bare_trans",
+    "hgatp_mode_x4", "hgatp_mode_sv39x4", "Sv39_va_signext", "Sv39_pte_future_rsv", "Sv39_leaf_any_level",
+    "Sv39_superpage_align_fault", "henvcfg_op", "henvcfg_pbmte_op", "henvcfg_adue_op", "hgatp_mode_sv48x4",
+    "hgatp_mode_sv57x4",
 )
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", CONFIGS)

@@ -3,7 +3,9 @@ text's register layouts."""
 
 import pytest
 
+from entresol.config import CONFIGS
 from entresol.isa.control import CsrOp
+from entresol.isa.csrs import csr_table
 
 ONES = (1 << 64) - 1
 STATUS = 1 << 1 | 1 << 5 | 1 << 8 | 1 << 18 | 1 << 19  # SIE SPIE SPP SUM MXR
@@ -100,10 +102,18 @@ def test_the_list_is_complete(everything_config):
     "hip_hie_acc", "hie_acc", "hip_acc", "mip_mie_vs", "medeleg_when_rd0", "medeleg_no_rd1", "medeleg_16_no_rd0",
     "mideleg_no_rd1", "mtvec_base_align_4B", "mepc_align", "sepc_acc", "sepc_op", "sepc_mode", "VSEPC_WARL",
     "mcounteren_flds_mandatory", "MCOUNTEREN_FLDS_WARL", "scounteren_acc", "HCOUNTEREN_WARL", "hstatus_vsxl_64",
-    "hstatus_vgein_op", "mstatus_sxl_acc_mxlen64", "mstatus_uxl_acc_mxlen64", "stateen_reserved_roz",
-    "Zicsr_wpri_roz", "ZICSR_WARL", "htval_val", "mtval2_val", "sip_acc", "sie_acc", "sip_seip_acc", "sip_seip_op",
-    "ASIDLEN", "scause_exception_code_sz", "VSCAUSE_WLRL", "VSTVAL_WARL", "hip_vssip_vssie_op",
-    "MHPMCOUNTER_N_RDONLY0", "MHPMEVENT_N_RDONLY0",
+    "hstatus_vgein_op", "mstatus_sxl_acc_mxlen64", "mstatus_uxl_acc_mxlen64", "stateen_reserved_roz", "Zicsr_wpri_roz",
+    "ZICSR_WARL", "htval_val", "mtval2_val", "sip_acc", "sie_acc", "sip_seip_acc", "sip_seip_op", "ASIDLEN",
+    "scause_exception_code_sz", "VSCAUSE_WLRL", "VSTVAL_WARL", "hip_vssip_vssie_op", "MHPMCOUNTER_N_RDONLY0",
+    "MHPMEVENT_N_RDONLY0", "H_mtval_nrz", "misa_h_op", "HSXLEN", "VSXLEN", "hstatus_sz", "hstatus_acc",
+    "hstatus_vsxl_op", "HSTATUS_VSXL_64_WARL", "VSXL_RO", "HSTATUS_VGEIN_WLRL", "hstatus_vsbe_op", "HSTATUS_VSBE_WARL",
+    "hedeleg_sz", "HEDELEG_WARL", "hideleg_sz", "HIDELEG_WARL", "hvip_sz", "HVIP_WARL", "hip_hie_sz", "HIP_WARL",
+    "HIE_WARL", "hgeip_sz", "hgeie_sz", "HGEIE_WARL", "henvcfg_sz", "henvcfg_acc", "hcounteren_sz", "htimedelta_sz",
+    "htval_sz", "htval_acc", "HTVAL_WARL", "htinst_sz", "htinst_acc", "htinst_val", "HTINST_WARL", "hgatp_sz",
+    "hgatp_acc", "vsstatus_sz", "vsstatus_uxl_op", "VSSTATUS_UXL_WARL", "vsstatus_sd_xs_op", "VSSTATUS_UBE",
+    "vsip_vsie_sz", "VSIP_WARL", "VSIE_WARL", "vsip_vsie_lcofi", "vstvec_sz", "VSTVEC_MODE_WARL", "VSTVEC_BASE_WARL",
+    "vsscratch_sz", "vspec_sz", "vscause_sz", "vstval_sz", "mtval2_sz", "mtval2_acc", "MTVAL2_WARL", "mtinst_sz",
+    "mtinst_acc", "mtinst_val", "MTINST_WARL", "vstimecmp_sz", "vstimecmp_acc",
 )
 def test_ones_and_zeros(bench):
     async def scenario(b):
@@ -163,7 +173,10 @@ def test_supervisor_registers_are_replaced_in_virtual_machines(bench):
     bench.run(scenario)
 
 
-@pytest.mark.rule("satp_mode_op_unsupported", "HGATP_MODE_WARL", "vsatp_mode_unsupported_v0")
+@pytest.mark.rule(
+    "satp_mode_op_unsupported", "HGATP_MODE_WARL", "vsatp_mode_unsupported_v0", "hgatp_sz", "hgatp_mode_sv", "vsatp_sz",
+    "vsatp_ppn_sv39_sv48_sv57_sz", "VSATP_MODE_UNSUPPORTED_V0_WARL",
+)
 def test_modes_of_translation(bench):
     async def scenario(b):
         for address in (0x180, 0x280):
@@ -203,7 +216,7 @@ def test_read_modify_write(bench):
     bench.run(scenario)
 
 
-@pytest.mark.rule("MSTATUS_XPP_WARL", "mstatus_mpp_sz", "MENVCFG_CBIE_WARL", "menvcfg_cbie_op")
+@pytest.mark.rule("MSTATUS_XPP_WARL", "mstatus_mpp_sz", "MENVCFG_CBIE_WARL", "menvcfg_cbie_op", "HENVCFG_CBIE_WARL")
 def test_reserved_values(bench):
     async def scenario(b):
         for written, read in ((0, 0), (1, 1), (3, 3), (2, 0)):
@@ -252,7 +265,7 @@ def test_what_a_higher_register_turns_off_reads_as_zero(bench):
 
 @pytest.mark.rule(
     "pmp_l_bit_function", "pmp_l_bit_write_protection", "PMPCFG_WARL", "pmp_cfg_rv64_layout", "PMPADDR_WARL",
-    "PMP_A_L_RST",
+    "PMP_A_L_RST", "hgatp_op_hfence_gvma",
 )
 def test_pmp(bench):
     async def scenario(b):
@@ -282,7 +295,7 @@ def test_pmp(bench):
         assert (entry.l, entry.a, entry.addr, entry.r) == (1, 1, 0x1234_567B, 0)
         assert b.get("pmp")[5].x and b.get("pmp")[5].r and not b.get("pmp")[5].w
         # every write of the PMP makes the MMU forget
-        for address, fence in ((0x3A0, 1), (0x3BF, 1), (0x340, 0), (0x300, 0)):
+        for address, fence in ((0x3A0, 1), (0x3BF, 1), (0x340, 0), (0x300, 0), (0x180, 0), (0x280, 0), (0x680, 0)):
             b.attempt(address, write=True)
             assert b.get("csr_fence") == fence and (not fence or b.get("csr_flush"))
 
@@ -342,6 +355,30 @@ def test_reset(bench):
         assert b.read(0x300) == XL64 | 2 << 34
 
     bench.run(scenario)
+
+
+@pytest.mark.rule("misa_h_op")
+@pytest.mark.rule("mideleg_hroz", "GEILEN", "HIE_WARL", "hie_acc", "HSTATUS_VGEIN_WLRL", "hstatus_vgein_op")
+def test_without_guest_external_interrupts(small_bench):
+    async def scenario(b):
+        for address, ones in ((0x303, 0x666), (0x603, 0x444), (0x604, 0x444), (0x607, 0), (0xE12, 0)):
+            if address != 0xE12:
+                await b.write(address, ONES)
+            assert b.read(address) == ones
+        b.set(sei=1)
+        await b.write(0x645, ONES)
+        assert b.read(0x644) == 0x444
+        await b.write(0x600, ONES)
+        assert b.read(0x600) >> 12 & 0x3F == 0
+
+    small_bench.run(scenario)
+
+
+@pytest.mark.rule("time_htimedelta_req")
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_guest_has_its_own_time(name):
+    registers = csr_table(CONFIGS[name])
+    assert "time" in registers and "htimedelta" in registers
 
 
 def test_without_the_hypervisor_extension(bare_bench):

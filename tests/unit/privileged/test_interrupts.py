@@ -186,8 +186,8 @@ def test_supervisor_timer(bench):
 
 
 @pytest.mark.rule(
-    "hip_vstip_op", "hip_vstip_clear", "hip_vstip_vstie_acc", "hip_vstip_vstie_op", "htimedelta_acc",
-    "htimedelta_op", "henvcfg_stce",
+    "hip_vstip_op", "hip_vstip_clear", "hip_vstip_vstie_acc", "hip_vstip_vstie_op", "htimedelta_acc", "htimedelta_op",
+    "henvcfg_stce", "hip_vstip_enable",
 )
 def test_virtual_timer_and_time(bench):
     async def scenario(b):
@@ -224,6 +224,18 @@ def test_virtual_timer_and_time(bench):
             await b.write(MENVCFG, STCE)
             await b.write(HENVCFG, STCE)
             assert b.read(HIP) == 1 << 6
+        # taken like any other interrupt of its kind
+        for enable, delegated, mode, vsie, cause in (
+            (0x40, 0x40, "VU", 0, 6), (0x40, 0x40, "VS", 1, 6), (0x40, 0x40, "VS", 0, None), (0, 0x40, "VU", 1, None),
+            (0x40, 0x40, "HS", 1, None), (0x40, 0, "VS", 0, 6),
+        ):
+            await b.write(HIE, enable)
+            await b.write(HIDELEG, delegated)
+            await b.write(0x200, vsie << 1)
+            await b.go(mode)
+            assert (b.get("interrupt_cause") if b.get("interrupt_valid") else None) == cause
+            await b.go("M")
+        await b.write(HIE, 0)
         for mode in ("VS", "VU"):
             await b.go(mode)
             assert b.read(0xC01) == 500

@@ -32,7 +32,7 @@ HSV_D = 0x37 << 25 | 12 << 20 | 11 << 15 | 4 << 12 | 0x73  # hsv.d a2, (a1)
 CBO_ZERO = 4 << 20 | 11 << 15 | 2 << 12 | 0x0F
 
 
-@pytest.mark.rule("H_trap_xtinst_exception", "H_trap_xtinst")
+@pytest.mark.rule("H_trap_xtinst_exception", "H_trap_xtinst", "htinst_val", "mtinst_val")
 def test_transformed_instructions():
     run(
         ({"insn": LD, "cause": 13}, 3 << 12 | 10 << 7 | 0x03),

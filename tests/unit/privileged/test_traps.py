@@ -85,10 +85,10 @@ class Model:
     "hstatus_spvp_op", "hstatus_gva_op", "mstatus_mpv_op", "mstatus_gva_op", "HTVAL_TRAPVAL", "MTVAL2_TRAPVAL",
     "mret_h", "sret_h", "sret_v0", "sret_v1", "mstatus_xpie_trap_op", "mstatus_xie_trap_op", "mstatus_xpp_trap_op",
     "mstatus_xie_xret_op", "mstatus_xpie_xret_op", "mstatus_xpp_xret_op", "mstatus_mprv_xret_op",
-    "mstatus_mprv_clr_mret_sret_less_priv", "hideleg_trans", "sstatus_spp_acc", "sstatus_spp_op",
-    "sstatus_spie_acc", "sstatus_spie_op", "sepc_op_trap_write", "mepc_op", "mcause_op", "mcause_intr_op",
-    "mret_op", "sret_op", "trap_del_S_mode_op", "trap_del_S_mode_no_M_mode", "H_trap_xtinst_interrupt",
-    "scause_interrupt_op",
+    "mstatus_mprv_clr_mret_sret_less_priv", "hideleg_trans", "sstatus_spp_acc", "sstatus_spp_op", "sstatus_spie_acc",
+    "sstatus_spie_op", "sepc_op_trap_write", "mepc_op", "mcause_op", "mcause_intr_op", "mret_op", "sret_op",
+    "trap_del_S_mode_op", "trap_del_S_mode_no_M_mode", "H_trap_xtinst_interrupt", "scause_interrupt_op", "hstatus_op",
+    "htval_op", "htinst_op", "mtval2_op", "mtinst_op",
 )
 def test_random_traps_and_returns(bench):
     generator = random.Random(5)
