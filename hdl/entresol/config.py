@@ -2,6 +2,7 @@
 itself is refused at construction with a `ConfigError` that says what to change."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 
 
@@ -116,6 +117,14 @@ class CoreConfig:
             below = {"sv48": "sv39", "sv57": "sv48", "sv48x4": "sv39x4", "sv57x4": "sv48x4"}.get(mode)
             if below and below not in self.vm_modes:
                 raise ConfigError(f"{mode} requires {below}: add it to vm_modes.")
+            if self.has("shgatpa") and not mode.endswith("x4") and mode + "x4" not in self.vm_modes:
+                raise ConfigError(f"Shgatpa requires {mode}x4 with {mode}: add it to vm_modes or remove 'shgatpa'.")
+        if not 0 <= self.hpm_counters <= 29:
+            raise ConfigError(f"hpm_counters is {self.hpm_counters}: there can be 0 to 29.")
+        if not 0 <= self.geilen <= 63:
+            raise ConfigError(f"geilen is {self.geilen}: there can be 0 to 63 guest external interrupts.")
+        if self.geilen and not self.has("h"):
+            raise ConfigError("Guest external interrupts need the H extension: add 'h' to extensions or make geilen 0.")
         if any(mode.endswith("x4") for mode in self.vm_modes) and not self.has("h"):
             raise ConfigError("G-stage translation modes need the H extension: add 'h' to extensions or drop the "
                               "x4 modes.")
@@ -127,8 +136,16 @@ class CoreConfig:
             raise ConfigError("Memory regions begin and end on 4 KiB boundaries.")
 
     def has(self, extension: str) -> bool:
-        """Whether the configuration has `extension` (lower-case name as in `isa.extensions`)."""
-        return extension in self.extensions
+        """Whether the configuration has `extension` (lower-case name as in `isa.extensions`), by name or as part of
+        another."""
+        return extension in self.present
+
+    @cached_property
+    def present(self) -> frozenset[str]:
+        """`extensions` and everything they imply."""
+        from .isa.extensions import closure
+
+        return closure(self.extensions)
 
     @property
     def bus_bits(self) -> int:
@@ -142,20 +159,37 @@ class CoreConfig:
         return max([self.bus_bits, *(widths[mode] for mode in self.vm_modes)])
 
     def without(self, *extensions: str) -> "CoreConfig":
-        """This configuration less some extensions (and less what only they use)."""
-        kept = self.extensions - set(extensions)
-        modes = self.vm_modes if "h" in kept else frozenset(mode for mode in self.vm_modes if not mode.endswith("x4"))
-        return replace(self, extensions=kept, vm_modes=modes, name=self.name + "".join(f"-{e}" for e in extensions))
+        """This configuration less some extensions, and less what needs or only serves them."""
+        from .isa.extensions import without
+
+        kept = without(self.extensions, extensions)
+        h = "h" in kept
+        return replace(self, extensions=kept, geilen=self.geilen if h else 0,
+                       vm_modes=frozenset(mode for mode in self.vm_modes if h or not mode.endswith("x4")),
+                       name=self.name + "".join(f"-{extension}" for extension in extensions))
 
 
-_BASE = frozenset({"i", "m", "a", "c", "zicsr", "zifencei", "zicntr", "zihpm", "s", "u", "h"})
+_BASE = frozenset({
+    "i", "m", "a", "c", "zicsr", "zifencei", "zicntr", "zihpm", "s", "u", "h",
+    # properties that every configuration has
+    "zic64b", "ziccamoa", "ziccif", "ziccrse", "za64rs", "zicclsm", "zicbop", "zihintntl", "zihintpause", "zkt",
+    "svade", "svbare", "svvptc", "ssccptr", "sscounterenw", "sstvala", "sstvecd", "ssu64xl",
+    "shcounterenw", "shgatpa", "shtvala", "shvsatpa", "shvstvala", "shvstvecd",
+})
+
+_LINUX = _BASE | {
+    "b", "zba", "zbb", "zbs", "zcb", "zcmop", "zicond", "zimop", "zawrs", "zicbom", "zicboz", "sha", "smstateen",
+    "ssstateen", "sscofpmf", "shlcofideleg", "sstc", "svinval", "svadu",
+}
 
 CONFIGS = {
     "small": CoreConfig(
         "small", _BASE, icache=Cache(4096, 1), dcache=Cache(4096, 1), itlb_entries=4, dtlb_entries=8,
         l2tlb_entries=128, btb_entries=64, bht_entries=256, ras_entries=4, hpm_counters=0),
-    "linux": CoreConfig("linux", _BASE | {
-        "zba", "zbb", "zbs", "zicond", "zicclsm", "zihintpause", "sstc", "svinval", "svadu"}),
+    "linux": CoreConfig("linux", _LINUX),
+    "max": CoreConfig(
+        "max", _LINUX, vm_modes=frozenset({"sv39", "sv48", "sv57", "sv39x4", "sv48x4", "sv57x4"}), pmp_entries=64,
+        geilen=8, hpm_counters=29),
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from entresol.config import CONFIGS
-from entresol.isa.csrs import csr_table
+from entresol.isa.csrs import HPM_EVENTS, csr_table
 from entresol.isa.extensions import EXTENSIONS
 from entresol.isa.instructions import INSTRUCTIONS
 
@@ -41,6 +41,12 @@ def csrs() -> str:
     return _table(("address", "CSR", "extension", "what it is", "fields"), rows)
 
 
+def events() -> str:
+    """What the event counters can count, by the number that selects it in mhpmevent."""
+    rows = [(str(number), f"`{name}`") for number, name in enumerate(HPM_EVENTS) if name]
+    return _table(("event", "what is counted"), rows)
+
+
 def instructions() -> str:
     """The 32-bit instructions by extension."""
     by_extension: dict[str, list[str]] = {}
@@ -67,6 +73,7 @@ def configurations() -> str:
         "PMP entries": lambda c: str(c.pmp_entries),
         "ASID, VMID bits": lambda c: f"{c.asid_bits}, {c.vmid_bits}",
         "event counters": lambda c: str(c.hpm_counters),
+        "guest external interrupts": lambda c: str(c.geilen),
     }
     return _table(("", *(f"`{name}`" for name in CONFIGS)),
                   [(fact, *(of(config) for config in CONFIGS.values())) for fact, of in facts.items()])
@@ -76,7 +83,7 @@ def configurations() -> str:
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"extensions": extensions},
     "docs/reference/README.md": {"configurations": configurations, "extensions": extensions},
-    "docs/reference/csrs.md": {"csrs": csrs},
+    "docs/reference/csrs.md": {"csrs": csrs, "events": events},
     "docs/reference/instructions.md": {"instructions": instructions},
 }
 

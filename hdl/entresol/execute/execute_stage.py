@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
 from ..frontend.types import BranchKind, BranchUpdate
-from ..isa.control import BranchOp, DivOp, ImmFormat, MulOp, SrcA, SrcB, Unit
+from ..isa.control import BranchOp, DivOp, ImmFormat, LsuOp, MulOp, SrcA, SrcB, Unit
 from ..isa.privilege import Mode
 from ..memory.types import LsuRequest
 from .alu import Alu
@@ -28,6 +28,7 @@ class ExecuteStage(wiring.Component):
             "flush_reason": In(Bubble),
             "data_mode": In(Mode),  # effective mode of loads and stores
             "hlsv_mode": In(Mode),  # of HLV, HLVX and HSV
+            "inval_flushes": In(1),  # CBO.INVAL is to do what CBO.FLUSH does
             "advance": Out(1),  # X is empty or its instruction leaves at the end of this cycle
             "bypass": Out(Bypass),
             # the path goes on elsewhere than predicted
@@ -147,6 +148,9 @@ class ExecuteStage(wiring.Component):
             self.div_start.eq(sound & (control.unit == Unit.DIV)),
             self.div_op.eq(control.op),
         ]
+        if self._config.has("zicbom"):
+            with m.If((control.op == LsuOp.CBO_INVAL) & self.inval_flushes):
+                m.d.comb += self.lsu.op.eq(LsuOp.CBO_FLUSH)
 
         m.d.sync += self.m_first.eq(0)
         with m.If(self.flush):

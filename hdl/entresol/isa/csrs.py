@@ -26,6 +26,7 @@ class Kind(enum.Enum):
     VIEW = enum.auto()  # those of another register's field (`Field.of`)
     CONSTANT = enum.auto()  # always `Field.reset`
     LIVE = enum.auto()  # computed by hardware; writes are ignored
+    DIRTY = enum.auto()  # SD: set while FS or VS of the same register is Dirty (3)
     MIXED = enum.auto()  # a stored part that software writes, and a signal that hardware adds when it is read
 
 
@@ -137,8 +138,12 @@ class Csr:
         raise KeyError(f"{self.name}.{name}")
 
 
-#: Event selectors of mhpmevent: 0 counts nothing, n the n-th member of `Events`.
-HPM_EVENTS = (None, *Events.as_shape().members)
+#: Event selectors of mhpmevent: 0 counts nothing, n the n-th of these: the members of `Events`, and what mcycle and
+#: minstret count, for sampling by overflow interrupts.
+HPM_EVENTS = (None, *Events.as_shape().members, "cycle", "instret")
+
+#: Sscofpmf's bits of mhpmevent that inhibit counting in a mode.
+INHIBITS = {"minh": 62, "sinh": 61, "uinh": 60, "vsinh": 59, "vuinh": 58}
 
 _S_INTERRUPTS = (Interrupt.SSI, Interrupt.STI, Interrupt.SEI)
 _VS_INTERRUPTS = (Interrupt.VSSI, Interrupt.VSTI, Interrupt.VSEI)
@@ -172,6 +177,7 @@ class _Builder:
         self.present = closure(config.extensions)
         self.h = "h" in self.present
         self.sstc = "sstc" in self.present
+        self.sscofpmf = "sscofpmf" in self.present
         self.paged = any(mode in config.vm_modes for mode in _SATP_MODES)
         self.counters = (0, 2, *range(3, 3 + config.hpm_counters))  # implemented ones
 
@@ -188,14 +194,26 @@ class _Builder:
             yield from self.virtual_supervisor()
         if self.sstc:
             yield from self.timers()
-        if self.has("smstateen", "ssstateen"):
+        if self.has("ssstateen"):
             yield from self.state_enables()
+        if self.sscofpmf:
+            yield Csr(0xDA0, "scountovf", "counters that overflowed", "sscofpmf",
+                      tuple(_live(f"of{number}", number) for number in self.counters[2:]))
         yield from self.user_counters()
 
     # -- shared pieces ----------------------------------------------------------------------------------------------
 
     def interrupts(self, codes, suffix: str, make) -> tuple[Field, ...]:
         return tuple(make(code.name.lower() + suffix, int(code)) for code in codes)
+
+    @property
+    def s_interrupts(self):
+        """What can be delegated to S-mode and seen in sip."""
+        return (*_S_INTERRUPTS, Interrupt.LCOFI) if self.sscofpmf else _S_INTERRUPTS
+
+    def extension_status(self) -> tuple[Field, ...]:
+        """FS and VS, which software may use to emulate F and V where they are not implemented.  XS is zero."""
+        return (Field("vs", 9, 2), Field("fs", 13, 2), Field("sd", 63, kind=Kind.DIRTY))
 
     def tvec(self) -> tuple[Field, ...]:
         """Direct and Vectored: bit 1 of MODE is read-only zero."""
@@ -244,7 +262,7 @@ class _Builder:
         gates = []
         if self.has("smstateen"):
             gates.append(Gate(f"mstateen{number}.{bit}", Scope.BELOW_M))
-        if virtual and self.h and self.has("smstateen", "ssstateen"):
+        if virtual and self.h and self.has("ssstateen"):
             gates.append(Gate(f"hstateen{number}.{bit}", Scope.VIRTUAL))
         return tuple(gates)
 
@@ -266,7 +284,8 @@ class _Builder:
             yield row(address, name, "debug trigger: none exists", (_const("value", 0, 64, 0),))
 
         status = [Field("sie", 1), Field("mie", 3), Field("spie", 5), Field("mpie", 7), Field("spp", 8),
-                  Field("mpp", 11, 2, legal=(0, 1, 3), otherwise=Otherwise.ZERO), Field("mprv", 17)]
+                  Field("mpp", 11, 2, legal=(0, 1, 3), otherwise=Otherwise.ZERO), Field("mprv", 17),
+                  *self.extension_status()]
         if self.paged:
             status += [Field("sum", 18), Field("mxr", 19), Field("tvm", 20)]
         status += [Field("tw", 21), Field("tsr", 22), _const("uxl", 32, 2, 2), _const("sxl", 34, 2, 2)]
@@ -291,8 +310,8 @@ class _Builder:
         if h and self.config.geilen:
             always.append(_const("sgei", Interrupt.SGEI, 1, 1))
         yield row(0x303, "mideleg", "interrupts delegated to HS-mode",
-                  (*self.interrupts(_S_INTERRUPTS, "", Field), *always), extension="s")
-        codes = [*_S_INTERRUPTS, *_M_INTERRUPTS]
+                  (*self.interrupts(self.s_interrupts, "", Field), *always), extension="s")
+        codes = [*self.s_interrupts, *_M_INTERRUPTS]
         if h:
             codes += _VS_INTERRUPTS
             if self.config.geilen:
@@ -300,6 +319,8 @@ class _Builder:
         yield row(0x304, "mie", "interrupt enables", self.interrupts(codes, "e", Field))
         pending = [Field("ssip", 1), Field("stip", 5, kind=Kind.MIXED if self.sstc else Kind.STORED),
                    Field("seip", 9, kind=Kind.MIXED), *self.interrupts(_M_INTERRUPTS, "p", _live)]
+        if self.sscofpmf:
+            pending.append(Field("lcofip", 13))
         if h:
             pending += [_view("vssip", 2, "hvip.vssip"), _live("vstip", 6), _live("vseip", 10)]
             if self.config.geilen:
@@ -337,10 +358,13 @@ class _Builder:
             there = number in self.counters
             yield Csr(0xB00 + number, f"mhpmcounter{number}", f"event counter {number}", "zicsr",
                       _whole() if there else ())
-            event = Field("event", 0, (len(HPM_EVENTS) - 1).bit_length(), legal=tuple(range(len(HPM_EVENTS))),
-                          otherwise=Otherwise.ZERO)
+            event = [Field("event", 0, (len(HPM_EVENTS) - 1).bit_length(), legal=tuple(range(len(HPM_EVENTS))),
+                           otherwise=Otherwise.ZERO)]
+            if self.sscofpmf:
+                event += [Field(name, low) for name, low in INHIBITS.items() if self.h or not name.startswith("v")]
+                event.append(Field("of", 63))
             yield Csr(0x320 + number, f"mhpmevent{number}", f"event that counter {number} counts", "zicsr",
-                      (event,) if there else ())
+                      tuple(event) if there else ())
 
     # -- supervisor -------------------------------------------------------------------------------------------------
 
@@ -350,17 +374,20 @@ class _Builder:
                 more["substitute"] = "v" + name
             return Csr(address, name, description, "s", fields, **more)
 
-        names = ["sie", "spie", "spp", *(["sum", "mxr"] if self.paged else [])]
-        lows = {"sie": 1, "spie": 5, "spp": 8, "sum": 18, "mxr": 19}
+        *extensions, dirty = self.extension_status()
+        status = [Field("sie", 1), Field("spie", 5), Field("spp", 8), *extensions]
+        if self.paged:
+            status += [Field("sum", 18), Field("mxr", 19)]
         yield row(0x100, "sstatus", "status",
-                  (*(_view(name, lows[name], f"mstatus.{name}") for name in names), _const("uxl", 32, 2, 2)),
-                  replaced=True, flush=_FLAGS_SUM_MXR)
+                  (*(_view(field.name, field.low, f"mstatus.{field.name}", field.width) for field in status), dirty,
+                   _const("uxl", 32, 2, 2)), replaced=True, flush=_FLAGS_SUM_MXR)
         yield row(0x104, "sie", "interrupt enables",
-                  self.interrupts(_S_INTERRUPTS, "e", lambda name, low: _view(
+                  self.interrupts(self.s_interrupts, "e", lambda name, low: _view(
                       name, low, f"mie.{name}", gate=f"mideleg.{name[:-1]}")), replaced=True)
         yield row(0x144, "sip", "interrupts pending",
-                  self.interrupts(_S_INTERRUPTS, "p", lambda name, low: _view(
-                      name, low, f"mip.{name}", gate=f"mideleg.{name[:-1]}", read_only=name != "ssip")), replaced=True)
+                  self.interrupts(self.s_interrupts, "p", lambda name, low: _view(
+                      name, low, f"mip.{name}", gate=f"mideleg.{name[:-1]}",
+                      read_only=name not in ("ssip", "lcofip"))), replaced=True)
         yield row(0x105, "stvec", "trap vector", self.tvec(), replaced=True)
         yield row(0x106, "scounteren", "counter enables", self.counter_enable())
         yield row(0x10A, "senvcfg", "environment configuration", self.user_environment(), flush=-1,
@@ -395,7 +422,10 @@ class _Builder:
         names = {18: "software_check", 19: "hardware_error"}
         yield row(0x602, "hedeleg", "exceptions delegated to VS-mode",
                   tuple(Field(names[bit] if bit in names else Cause(bit).name.lower(), bit) for bit in bits))
-        yield row(0x603, "hideleg", "interrupts delegated to VS-mode", self.interrupts(_VS_INTERRUPTS, "", Field))
+        delegable = [Field(code.name.lower(), int(code)) for code in _VS_INTERRUPTS]
+        if self.has("shlcofideleg"):
+            delegable.append(Field("lcofi", Interrupt.LCOFI, gate="mideleg.lcofi"))
+        yield row(0x603, "hideleg", "interrupts delegated to VS-mode", tuple(delegable))
         hs_codes = [*_VS_INTERRUPTS, *([Interrupt.SGEI] if geilen else [])]
         yield row(0x604, "hie", "interrupt enables",
                   self.interrupts(hs_codes, "e", lambda name, low: _view(name, low, f"mie.{name}")))
@@ -421,15 +451,17 @@ class _Builder:
 
         yield row(0x200, "vsstatus", "status in V=1",
                   (Field("sie", 1), Field("spie", 5), Field("spp", 8), Field("sum", 18), Field("mxr", 19),
-                   _const("uxl", 32, 2, 2)), flush=_FLAGS_SUM_MXR)
-        # VS-level interrupts appear one bit lower, as supervisor interrupts
+                   *self.extension_status(), _const("uxl", 32, 2, 2)), flush=_FLAGS_SUM_MXR)
+        # VS-level interrupts appear one bit lower, as supervisor interrupts; LCOFI is HS-level's own
+        overflow = {suffix: [_view("lcofi" + suffix, Interrupt.LCOFI, f"si{suffix}.lcofi{suffix}",
+                                   gate="hideleg.lcofi")] if self.has("shlcofideleg") else [] for suffix in "ep"}
         yield row(0x204, "vsie", "interrupt enables in V=1",
-                  tuple(_view(code.name.lower() + "e", int(code), f"mie.v{code.name.lower()}e",
-                              gate=f"hideleg.v{code.name.lower()}") for code in _S_INTERRUPTS))
+                  (*(_view(code.name.lower() + "e", int(code), f"mie.v{code.name.lower()}e",
+                           gate=f"hideleg.v{code.name.lower()}") for code in _S_INTERRUPTS), *overflow["e"]))
         yield row(0x244, "vsip", "interrupts pending in V=1",
-                  tuple(_view(code.name.lower() + "p", int(code), f"mip.v{code.name.lower()}p",
-                              gate=f"hideleg.v{code.name.lower()}", read_only=code is not Interrupt.SSI)
-                        for code in _S_INTERRUPTS))
+                  (*(_view(code.name.lower() + "p", int(code), f"mip.v{code.name.lower()}p",
+                           gate=f"hideleg.v{code.name.lower()}", read_only=code is not Interrupt.SSI)
+                     for code in _S_INTERRUPTS), *overflow["p"]))
         yield row(0x205, "vstvec", "trap vector in V=1", self.tvec())
         yield row(0x240, "vsscratch", "scratch in V=1", _whole())
         yield row(0x241, "vsepc", "exception program counter in V=1", _whole(63, 1))

@@ -52,21 +52,21 @@ _ROWS = (
     _row("D", "2.2", "double-precision floating point", requires=("f",)),
     _row("Q", "2.2", "quad-precision floating point", requires=("d",)),
     _row("C", "2.0", "compressed instructions", implies=("zca",), done=True),
-    _row("B", "1.0", "bit manipulation: Zba, Zbb and Zbs", implies=("zba", "zbb", "zbs")),
+    _row("B", "1.0", "bit manipulation: Zba, Zbb and Zbs", implies=("zba", "zbb", "zbs"), done=True),
     _row("V", "1.0", "vectors", requires=("d",)),
     _row("P", "0.x", "packed SIMD in integer registers", ratified=False),
     _row("H", "1.0", "hypervisor: two-stage translation and the virtualization mode", requires=("s", "u"), done=True),
     _row("S", "1.13", "supervisor mode", requires=("u", "zicsr"), done=True),
     _row("U", "1.13", "user mode", requires=("zicsr",), done=True),
     # unprivileged
-    _row("Zic64b", "1.0", "cache blocks are 64 bytes"),
-    _row("Zicbom", "1.0", "cache-block management: clean, flush, invalidate"),
-    _row("Zicbop", "1.0", "cache-block prefetch hints"),
-    _row("Zicboz", "1.0", "cache-block zero"),
-    _row("Ziccamoa", "1.0", "main memory supports all atomics", requires=("a",)),
-    _row("Ziccif", "1.0", "instruction fetches from main memory are atomic"),
+    _row("Zic64b", "1.0", "cache blocks are 64 bytes", done=True),
+    _row("Zicbom", "1.0", "cache-block management: clean, flush, invalidate", done=True),
+    _row("Zicbop", "1.0", "cache-block prefetch hints", done=True),
+    _row("Zicboz", "1.0", "cache-block zero", done=True),
+    _row("Ziccamoa", "1.0", "main memory supports all atomics", requires=("a",), done=True),
+    _row("Ziccif", "1.0", "instruction fetches from main memory are atomic", done=True),
     _row("Zicclsm", "1.0", "misaligned loads and stores to main memory", done=True),
-    _row("Ziccrse", "1.0", "LR/SC in main memory eventually succeeds", requires=("zalrsc",)),
+    _row("Ziccrse", "1.0", "LR/SC in main memory eventually succeeds", requires=("zalrsc",), done=True),
     _row("Zicfilp", "1.0", "landing pads for indirect jumps", requires=("zicsr",)),
     _row("Zicfiss", "1.0", "shadow stacks", requires=("zicsr", "zimop", "zaamo")),
     _row("Zicntr", "2.0", "cycle, time and instret counters", requires=("zicsr",), done=True),
@@ -78,13 +78,13 @@ _ROWS = (
     _row("Zihpm", "2.0", "hardware performance counters", requires=("zicsr",), done=True),
     _row("Zimop", "1.0", "may-be-operations", done=True),
     _row("Zmmul", "1.0", "integer multiplication", done=True),
-    _row("Za64rs", "1.0", "reservation sets are at most 64 bytes", requires=("zalrsc",)),
+    _row("Za64rs", "1.0", "reservation sets are at most 64 bytes", requires=("zalrsc",), done=True),
     _row("Zaamo", "1.0", "atomic memory operations", done=True),
     _row("Zabha", "1.0", "byte and halfword atomic memory operations", requires=("zaamo",)),
     _row("Zacas", "1.0", "atomic compare-and-swap", requires=("zaamo",)),
     _row("Zalrsc", "1.0", "load-reserved and store-conditional", done=True),
     _row("Zama16b", "1.0", "misaligned atomics within 16 bytes", requires=("a",)),
-    _row("Zawrs", "1.0", "wait on reservation set", requires=("zalrsc",)),
+    _row("Zawrs", "1.0", "wait on reservation set", requires=("zalrsc",), done=True),
     _row("Zfa", "1.0", "additional floating-point instructions", requires=("f",)),
     _row("Zfh", "1.0", "half-precision floating point", requires=("f",), implies=("zfhmin",)),
     _row("Zfhmin", "1.0", "half-precision conversions and moves", requires=("f",)),
@@ -100,36 +100,36 @@ _ROWS = (
     _row("Zbb", "1.0", "basic bit manipulation", done=True),
     _row("Zbc", "1.0", "carry-less multiplication"),
     _row("Zbs", "1.0", "single-bit instructions", done=True),
-    _row("Zkt", "1.0", "data-independent execution time"),
+    _row("Zkt", "1.0", "data-independent execution time", done=True),
     # supervisor
-    _row("Ssccptr", "1.0", "page tables can be anywhere in main memory", requires=("s",)),
-    _row("Sscofpmf", "1.0", "counter overflow and mode filtering", requires=("s", "zihpm")),
-    _row("Sscounterenw", "1.0", "scounteren is writable for every counter", requires=("s",)),
+    _row("Ssccptr", "1.0", "page tables can be anywhere in main memory", requires=("s",), done=True),
+    _row("Sscofpmf", "1.0", "counter overflow and mode filtering", requires=("s", "zihpm"), done=True),
+    _row("Sscounterenw", "1.0", "scounteren is writable for every counter", requires=("s",), done=True),
     _row("Ssdbltrp", "1.0", "double traps in supervisor mode", requires=("s",)),
     _row("Ssnpm", "1.0", "pointer masking for the next lower mode, set by supervisor mode", requires=("s",)),
-    _row("Ssstateen", "1.0", "sstateen and hstateen: state enables below supervisor mode", requires=("s",)),
+    _row("Ssstateen", "1.0", "sstateen and hstateen: state enables below supervisor mode", requires=("s",), done=True),
     _row("Ssstrict", "1.0", "reserved encodings trap, nothing non-conforming", requires=("s",)),
     _row("Sstc", "1.0", "stimecmp and vstimecmp", requires=("s", "zicntr"), done=True),
-    _row("Sstvala", "1.0", "stval holds address or instruction", requires=("s",)),
-    _row("Sstvecd", "1.0", "stvec supports direct mode at every address", requires=("s",)),
-    _row("Ssu64xl", "1.0", "UXL=64", requires=("s", "u")),
+    _row("Sstvala", "1.0", "stval holds address or instruction", requires=("s",), done=True),
+    _row("Sstvecd", "1.0", "stvec supports direct mode at every address", requires=("s",), done=True),
+    _row("Ssu64xl", "1.0", "UXL=64", requires=("s", "u"), done=True),
     _row("Svade", "1.0", "page faults where A or D needs setting", requires=("s",), done=True),
     _row("Svadu", "1.0", "hardware updating of A and D", requires=("s",), done=True),
-    _row("Svbare", "1.0", "satp mode Bare", requires=("s",)),
+    _row("Svbare", "1.0", "satp mode Bare", requires=("s",), done=True),
     _row("Svinval", "1.0", "fine-grained address-translation invalidation", requires=("s",), done=True),
     _row("Svnapot", "1.0", "64 KiB contiguous pages", requires=("s",)),
     _row("Svpbmt", "1.0", "page-based memory types", requires=("s",)),
     _row("Svrsw60t59b", "1.0", "PTE bits 60 and 59 for software", requires=("s",)),
-    _row("Svvptc", "1.0", "new valid PTEs are seen in bounded time", requires=("s",)),
+    _row("Svvptc", "1.0", "new valid PTEs are seen in bounded time", requires=("s",), done=True),
     # hypervisor
-    _row("Sha", "1.0", "augmented hypervisor", requires=("h",), implies=_SHA),
-    _row("Shcounterenw", "1.0", "hcounteren is writable for every counter", requires=("h",)),
-    _row("Shgatpa", "1.0", "every satp mode has its hgatp counterpart, and Bare", requires=("h",)),
-    _row("Shlcofideleg", "1.0", "delegation of the counter-overflow interrupt", requires=("h", "sscofpmf")),
-    _row("Shtvala", "1.0", "htval holds the guest physical address", requires=("h",)),
-    _row("Shvsatpa", "1.0", "every satp mode is supported by vsatp", requires=("h",)),
-    _row("Shvstvala", "1.0", "vstval holds address or instruction", requires=("h",)),
-    _row("Shvstvecd", "1.0", "vstvec supports direct mode at every address", requires=("h",)),
+    _row("Sha", "1.0", "augmented hypervisor", requires=("h",), implies=_SHA, done=True),
+    _row("Shcounterenw", "1.0", "hcounteren is writable for every counter", requires=("h",), done=True),
+    _row("Shgatpa", "1.0", "every satp mode has its hgatp counterpart, and Bare", requires=("h",), done=True),
+    _row("Shlcofideleg", "1.0", "delegation of the counter-overflow interrupt", requires=("h", "sscofpmf"), done=True),
+    _row("Shtvala", "1.0", "htval holds the guest physical address", requires=("h",), done=True),
+    _row("Shvsatpa", "1.0", "every satp mode is supported by vsatp", requires=("h",), done=True),
+    _row("Shvstvala", "1.0", "vstval holds address or instruction", requires=("h",), done=True),
+    _row("Shvstvecd", "1.0", "vstvec supports direct mode at every address", requires=("h",), done=True),
     # machine
     _row("Smcntrpmf", "1.0", "mode filtering of cycle and instret", requires=("zicntr",)),
     _row("Smdbltrp", "1.0", "double traps in machine mode"),
@@ -137,7 +137,7 @@ _ROWS = (
     _row("Smmpm", "1.0", "pointer masking for machine mode"),
     _row("Smnpm", "1.0", "pointer masking for the next lower mode, set by machine mode", requires=("u",)),
     _row("Smrnmi", "1.0", "resumable non-maskable interrupts"),
-    _row("Smstateen", "1.0", "state enables below machine mode"),
+    _row("Smstateen", "1.0", "state enables below machine mode", requires=("s",), implies=("ssstateen",), done=True),
 )
 
 #: Every extension the project knows, by lower-case name, in the manual's canonical order.
@@ -160,6 +160,20 @@ def closure(extensions: Iterable[str], table: Mapping[str, Extension] = EXTENSIO
             found.add(name)
             waiting.extend(table[name].implies)
     return frozenset(found)
+
+
+def without(extensions: Iterable[str], dropped: Iterable[str],
+            table: Mapping[str, Extension] = EXTENSIONS) -> frozenset[str]:
+    """`extensions` less `dropped`: what requires a dropped one goes as well, and of what contains one the rest stays,
+    unless it is built only as a whole."""
+    gone, kept = set(dropped), set(extensions)
+    while True:
+        broken = {name for name in kept if gone & closure({name}, table)}
+        kept = kept - broken | {part for name in broken for part in table[name].implies if part not in _WHOLE} - gone
+        stranded = {name for name in kept if not closure(kept, table).issuperset(table[name].requires)}
+        if not broken | stranded:
+            return frozenset(kept)
+        gone |= stranded
 
 
 def check(extensions: Iterable[str], allow_drafts: bool, table: Mapping[str, Extension] = EXTENSIONS) -> str | None:

@@ -93,7 +93,7 @@ class Lsu(wiring.Component):
             "ptw_done": Out(1), "ptw_rdata": Out(64), "ptw_error": Out(1), "ptw_mismatch": Out(1),
             "clean_valid": In(1), "clean_addr": In(bus), "clean_done": Out(1),
             "flush_valid": In(1), "flush_done": Out(1),
-            "reservation_clear": In(1),
+            "reservation_clear": In(1), "reserved": Out(1),
             "axi": Out(Axi4(bus)),
             "dcache_miss": Out(1), "dcache_writeback": Out(1), "waiting_walk": Out(1),
         })
@@ -291,7 +291,7 @@ class Lsu(wiring.Component):
             m.d.comb += self.m_fault.cause.eq(self.walk_fault.cause | (is_cbo << 1))
 
         # Reservation.
-        reserved = Signal()
+        reserved = self.reserved
         reservation = Signal(bus - 2)
         sc_failed = Signal()
         sc_fails = Signal()

@@ -15,6 +15,9 @@ from ..observe import Events, Retire
 from .csr_file import CsrFile
 from .tinst import TransformedInstruction
 
+#: WRS.NTO and WRS.STO stall for at most this many cycles: some ten misses of the data cache.
+WRS_CYCLES = 256
+
 
 class Commit(wiring.Component):
     """Completes the instruction in M, one at a time and in order.
@@ -49,6 +52,7 @@ class Commit(wiring.Component):
             "lsu_wdata": In(64),
             "lsu_paddr": In(56),
             "lsu_waiting_walk": In(1),
+            "lsu_reserved": In(1),
             "mul_result": In(64),
             "div_done": In(1),
             "div_result": In(64),
@@ -87,6 +91,7 @@ class Commit(wiring.Component):
             csr.csr_operand.eq(i.result),
             csr.csr_write.eq(csr_writes),
             csr.sys_op.eq(control.op),
+            csr.block_op.eq(control.op),
         ]
 
         # --- exceptions, but for those of the load/store unit all known in the first cycle
@@ -95,9 +100,9 @@ class Commit(wiring.Component):
         illegal, virtual = Signal(), Signal()
         m.d.comb += [
             illegal.eq(control.illegal | (is_csr & csr.csr_illegal) | (is_system & csr.sys_illegal)
-                       | (is_lsu & control.hlsv & csr.hlsv_illegal)),
+                       | (is_lsu & (csr.block_illegal | (control.hlsv & csr.hlsv_illegal)))),
             virtual.eq((is_csr & csr.csr_virtual) | (is_system & csr.sys_virtual)
-                       | (is_lsu & control.hlsv & csr.hlsv_virtual)),
+                       | (is_lsu & (csr.block_virtual | (control.hlsv & csr.hlsv_virtual)))),
         ]
         memory_fault = Signal(MemFault)  # of the fetch or the load/store, whichever it is
         m.d.comb += memory_fault.eq(Mux(i.fault, self.fetch_fault, self.lsu_fault))
@@ -125,11 +130,12 @@ class Commit(wiring.Component):
 
         # --- completion
         interrupt, trap, done, completed = Signal(), Signal(), Signal(), Signal()
-        is_fence = Signal()
+        is_fence, is_wrs = Signal(), Signal()
         fence_all = Signal()
         m.d.comb += [
             is_fence.eq(system(SysOp.SFENCE_VMA, SysOp.HFENCE_VVMA, SysOp.HFENCE_GVMA,
                                SysOp.SINVAL_VMA, SysOp.HINVAL_VVMA, SysOp.HINVAL_GVMA)),
+            is_wrs.eq(system(SysOp.WRS_NTO, SysOp.WRS_STO)),
             fence_all.eq(is_csr & csr_writes & csr.csr_fence),
             interrupt.eq(self.m_valid & self.m_first & csr.interrupt_valid),
             trap.eq(interrupt | (self.m_valid & (early | (is_lsu & self.lsu_done & self.lsu_faulted)))),
@@ -143,6 +149,11 @@ class Commit(wiring.Component):
             m.d.comb += completed.eq(self.fence_done)
         with m.Elif(system(SysOp.WFI)):
             m.d.comb += completed.eq(csr.wfi_wake)
+        if self._config.has("zawrs"):
+            waited = Signal(range(WRS_CYCLES + 1))
+            with m.Elif(is_wrs):
+                m.d.comb += completed.eq(~self.lsu_reserved | csr.wfi_wake | (waited == WRS_CYCLES))
+                m.d.sync += waited.eq(Mux(completed, 0, waited + 1))
         retires = Signal()
         m.d.comb += [
             retires.eq(self.m_valid & ~trap & completed),
@@ -276,7 +287,7 @@ class Commit(wiring.Component):
                 lost.lost_dwalk.eq(is_lsu & self.lsu_waiting_walk),
                 lost.lost_divide.eq(is_div),
                 lost.lost_serial.eq(is_fence | fence_all),
-                lost.lost_wfi.eq(system(SysOp.WFI)),
+                lost.lost_wfi.eq(system(SysOp.WFI) | is_wrs),
             ]
         return m
 

@@ -14,11 +14,12 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
 from ..isa.causes import Cause
-from ..isa.control import CsrOp, SysOp
+from ..isa.control import CsrOp, LsuOp, SysOp
 from ..isa.csrs import Csr, Field, Kind, Lock, Otherwise, csr_table
 from ..isa.privilege import Mode, Priv
 from ..mmu.types import MmuContext, PmpEntry
 from ..observe import Events
+from .block_control import BlockControl
 from .csr_access import CsrAccess, any_of
 from .interrupt_select import InterruptSelect
 from .legality import Legality
@@ -49,7 +50,7 @@ class CsrFile(wiring.Component):
     fetched, or their loads and stores executed; `csr_fence`: the PMP was written, so that every translation that was
     checked against it must go.
 
-    SYSTEM instructions: see `Legality`.
+    SYSTEM instructions: see `Legality`; cache-block operations: see `BlockControl`.
 
     Traps: `trap_gpa` (bytes) counts only for guest page faults; for interrupts `trap_tval`, `trap_gpa`, `trap_tinst`
     and `trap_gva` are taken as zero.  `trap_pc` and `trap_target` are those of the trap presented.
@@ -79,6 +80,10 @@ class CsrFile(wiring.Component):
             "sys_virtual": Out(1),
             "hlsv_illegal": Out(1),
             "hlsv_virtual": Out(1),
+            "block_op": In(LsuOp),
+            "block_illegal": Out(1),
+            "block_virtual": Out(1),
+            "inval_flushes": Out(1),
             "trap_valid": In(1),
             "trap_interrupt": In(1),
             "trap_cause": In(6),
@@ -135,6 +140,8 @@ class CsrFile(wiring.Component):
                 value: Value = C(field.reset, field.width)
             case Kind.LIVE:
                 value = self._live[key]
+            case Kind.DIRTY:
+                value = any_of(self._value(csr, csr.field(name)).all() for name in ("fs", "vs"))
             case Kind.MIXED:
                 value = self._mixed[key](self._store[key])
             case Kind.VIEW:
@@ -179,10 +186,11 @@ class CsrFile(wiring.Component):
         """Whether a write through `csr` changes the field at all, and what it writes."""
         value = wdata[field.low:field.low + field.width]
         changes: Value = C(1, 1)
-        if field.kind is Kind.VIEW:
-            _, rule = self._find(self._root(csr, field))
-        else:
-            rule = field
+        rule = field
+        while rule.kind is Kind.VIEW:  # what any register on the way hides cannot be written
+            _, rule = self._find(rule.of)
+            if rule.gate:
+                changes = changes & self._get(rule.gate)
         if rule.mask != -1:
             value = value & C(rule.mask & ((1 << field.width) - 1), field.width)
         if rule.legal is not None and len(rule.legal) < 1 << field.width:
@@ -190,7 +198,7 @@ class CsrFile(wiring.Component):
             if rule.otherwise is Otherwise.ZERO:
                 value = Mux(legal, value, 0)
             else:
-                changes = legal
+                changes = changes & legal
         if field.lock is Lock.CONFIG:
             value = Cat(value[0], value[0] & value[1], value[2:])
             changes = ~self._stored(csr, field)[7]
@@ -293,6 +301,7 @@ class CsrFile(wiring.Component):
                 if field.otherwise is Otherwise.DROP:
                     accepted, _ = self._legalise(csr, field, wdata)
             after = []
+            dirty: list[Value] = []
             for field in csr.fields:
                 now = self._value(csr, field)
                 if field.writable:
@@ -303,6 +312,10 @@ class CsrFile(wiring.Component):
                     enables.append(write & select[csr.name] & changes)
                     mixed = self._mixed.get(key)
                     after.append((field.low, Mux(changes, mixed(value) if mixed else value, now)))
+                    if field.name in ("fs", "vs"):
+                        dirty.append(value.all())
+                elif field.kind is Kind.DIRTY:
+                    after.append((field.low, any_of(dirty)))
                 else:
                     after.append((field.low, now))
             if after:
@@ -343,6 +356,17 @@ class CsrFile(wiring.Component):
             self.hlsv_illegal.eq(legality.hlsv_illegal),
             self.hlsv_virtual.eq(legality.hlsv_virtual),
         ]
+        if config.has("zicbom") or config.has("zicboz"):
+            m.submodules.blocks = blocks = BlockControl()
+            m.d.comb += [
+                blocks.op.eq(self.block_op),
+                blocks.mode.eq(self.mode),
+                *(getattr(blocks, register)[name].eq(self._get(f"{register}.{name}"))
+                  for register in ("menvcfg", "henvcfg", "senvcfg") for name in ("cbie", "cbcfe", "cbze")),
+                self.block_illegal.eq(blocks.illegal),
+                self.block_virtual.eq(blocks.virtual),
+                self.inval_flushes.eq(blocks.inval_flushes),
+            ]
 
         # --- interrupts
         m.submodules.interrupts = interrupts = InterruptSelect()
@@ -369,6 +393,9 @@ class CsrFile(wiring.Component):
             for value, enables in writes.values():
                 with m.If(any_of(enables)):
                     m.d.sync += store[key].eq(value)
+        if "mip.lcofip" in store:  # an overflow is not lost to a write of the same cycle
+            with m.If(self._overflow):
+                m.d.sync += store["mip.lcofip"].eq(1)
 
         # --- modes of memory accesses, and what translation depends on
         spvp = self._get("hstatus.spvp")
@@ -419,6 +446,11 @@ class CsrFile(wiring.Component):
             "mip.meip": self.mei,
             "time.value": self.time,  # in V=0
         }
+        for field in self._table["scountovf"].fields if "scountovf" in self._table else ():
+            enabled = f"counteren.hpm{field.low}"
+            seen = self._get(f"m{enabled}") & (~self.mode.v | self._get(f"h{enabled}"))
+            self._live[f"scountovf.{field.name}"] = (
+                self._store[f"mhpmevent{field.low}.of"] & ((self.mode.priv == Priv.M) | seen))
         self._mixed = {"mip.seip": lambda stored: stored | self.sei}
         if sstc:
             due = Signal()
@@ -579,9 +611,30 @@ class CsrFile(wiring.Component):
 
         counter("mcycle", ~self._get("mcountinhibit.cy"))
         counter("minstret", self.retired & ~self._get("mcountinhibit.ir"))
-        events = Cat(C(0, 1), self.events.as_value())
+        events = Cat(C(0, 1), self.events.as_value(), C(1, 1), self.retired)
+        here = {
+            "minh": self.mode.priv == Priv.M,
+            "sinh": (self.mode.priv == Priv.S) & ~self.mode.v,
+            "uinh": (self.mode.priv == Priv.U) & ~self.mode.v,
+            "vsinh": (self.mode.priv == Priv.S) & self.mode.v,
+            "vuinh": (self.mode.priv == Priv.U) & self.mode.v,
+        }
+        overflows = []
         for number in range(3, 3 + self._config.hpm_counters):
+            event = f"mhpmevent{number}"
+            chosen, register = self._store[f"{event}.event"], self._store[f"mhpmcounter{number}.value"]
             happened = Signal(name=f"event{number}")  # registered: pulses come from all over the core
-            m.d.sync += happened.eq(events.bit_select(self._store[f"mhpmevent{number}.event"], 1)
-                                    & ~self._get(f"mcountinhibit.hpm{number}"))
-            counter(f"mhpmcounter{number}", happened)
+            m.d.sync += happened.eq(0)
+            inhibited = self._get(f"mcountinhibit.hpm{number}") | any_of(
+                self._get(f"{event}.{name}") & mode for name, mode in here.items())
+            with m.If((chosen != 0) & ~inhibited):
+                m.d.sync += happened.eq(events.bit_select(chosen, 1))
+            with m.If(happened):
+                m.d.sync += register.eq(register + 1)
+                if self._config.has("sscofpmf"):
+                    overflow = Signal(name=f"overflow{number}")
+                    m.d.comb += overflow.eq(register.all())
+                    overflows.append(overflow & ~self._store[f"{event}.of"])
+                    with m.If(overflow):
+                        m.d.sync += self._store[f"{event}.of"].eq(1)
+        self._overflow = any_of(overflows)

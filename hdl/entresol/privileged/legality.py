@@ -14,8 +14,8 @@ class Legality(wiring.Component):
     """Refuses SYSTEM instructions; combinational, `x_illegal` and `x_virtual` never both.
 
     `tvm`, `tw`, `tsr` are mstatus's, `vtvm`, `vtw`, `vtsr`, `hu` hstatus's fields.  WFI never waits where a wait
-    could be refused: it traps at once, which the text allows.  WRS.NTO and WRS.STO end in bounded time and are never
-    refused.
+    could be refused: it traps at once, which the text allows.  WRS.NTO and WRS.STO end in bounded time (`Commit`) and
+    are never refused.
     """
 
     op: In(SysOp)

@@ -24,8 +24,7 @@ class TransformedInstruction(wiring.Component):
     `insn` is the trapping instruction expanded to 32 bits, `rvc` says it was compressed, `offset` is the faulting
     virtual address less the original one (bytes; nonzero only for misaligned accesses).  `implicit` tells of a guest
     page fault whether an access to a VS-stage page table raised it: the value is a pseudoinstruction then.  For
-    other faults of explicit accesses it is the transformed instruction; there is none for CBOs, nor for any other
-    cause, nor for interrupts: 0.
+    other faults of explicit accesses it is the transformed instruction; for any other cause and for interrupts 0.
     """
 
     insn: In(32)
@@ -46,6 +45,8 @@ class TransformedInstruction(wiring.Component):
                 m.d.comb += transformed.eq(Cat(opcode, insn[7:15], self.offset))
             with m.Case(0b01000, 0b01001):  # STORE, STORE-FP
                 m.d.comb += transformed.eq(Cat(opcode, C(0, 5), insn[12:15], self.offset, insn[20:25]))
+            with m.Case(0b00011):  # MISC-MEM (cache-block operations)
+                m.d.comb += transformed.eq(Cat(opcode, C(0, 5), insn[12:15], C(0, 5), insn[20:32]))
             with m.Case(0b01011, 0b11100):  # AMO, SYSTEM (HLV, HLVX, HSV)
                 m.d.comb += transformed.eq(Cat(opcode, insn[7:15], self.offset, insn[20:32]))
         with m.If(~self.interrupt):

@@ -7,7 +7,13 @@
 _start:
     la      sp, stack_top
     csrw    mscratch, zero          // zero outside probe(): a trap there is a failure
-    la      t0, machine_trap
+    la      t0, 1f                  // state enables, where there are any: otherwise this traps to what follows
+    csrw    mtvec, t0
+    li      t0, -1
+    csrw    0x30c, t0               // mstateen0
+    csrw    0x60c, t0               // hstateen0
+    .balign 4
+1:  la      t0, machine_trap
     csrw    mtvec, t0
     la      t0, supervisor_trap
     csrw    stvec, t0

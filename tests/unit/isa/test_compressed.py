@@ -179,7 +179,7 @@ def test_no_two_rows_overlap():
 @pytest.mark.rule("c-lwsp_rsv", "c-ldsp_rsv", "c-jr_rsv", "c-lui_rsv", "c-addiw_rsv", "c-addi16sp_rsv",
                   "c-addi4spn_rsv", "Zca_illegal", "c-lui_hint", "c-li_hint", "c-addi_hint", "c-mv_hint",
                   "c-add_hint", "c-slli_hint", "c-nop_hint", "Zca_hints", "Zcmop_enc", "Zcmop_instr_write")
-@pytest.mark.parametrize("config", [CONFIGS["linux"], ZCB], ids=["linux", "zcb"])
+@pytest.mark.parametrize("config", [CONFIGS["small"], ZCB], ids=["small", "zcb"])
 def test_every_encoding(config):
     evaluate = evaluator(config.extensions)
     for word in range(1 << 16):

@@ -9,6 +9,8 @@ from entresol.isa.csrs import csr_table
 
 ONES = (1 << 64) - 1
 STATUS = 1 << 1 | 1 << 5 | 1 << 8 | 1 << 18 | 1 << 19  # SIE SPIE SPP SUM MXR
+EXTENSIONS = 1 << 63 | 3 << 13 | 3 << 9  # SD FS VS
+LCOFI = 1 << 13
 XL64 = 2 << 32  # UXL or VSXL
 TVEC = ONES - 2
 CAUSE = 1 << 63 | 0x3F
@@ -16,11 +18,11 @@ ENVCFG = 7 << 61 | 0xF1  # STCE PBMTE ADUE CBZE CBCFE CBIE FIOM
 
 # address: (after writing ones, after writing zeros), with every other register full of ones
 VALUES = {
-    0x300: (0xC0_007E_19AA | XL64 | 2 << 34, XL64 | 2 << 34),  # mstatus
+    0x300: (0xC0_007E_19AA | EXTENSIONS | XL64 | 2 << 34, XL64 | 2 << 34),  # mstatus
     0x301: (2 << 62 | 0x14_1185, 2 << 62 | 0x14_1185),  # misa: A C H I M S U
     0x302: (0xF0_B7FE, 0),  # medeleg: all that can happen below M-mode
-    0x303: (0x1666, 0x1444),  # mideleg: VS-level and guest external interrupts always delegated
-    0x304: (0x1EEE, 0),  # mie
+    0x303: (0x1666 | LCOFI, 0x1444),  # mideleg: VS-level and guest external interrupts always delegated
+    0x304: (0x1EEE | LCOFI, 0),  # mie
     0x305: (TVEC, 0),
     0x306: (0x1F, 0),  # mcounteren: CY TM IR HPM3 HPM4
     0x320: (0x1D, 0),  # mcountinhibit
@@ -32,14 +34,14 @@ VALUES = {
     0x34A: (0xFFFF_FFFF, 0),  # mtinst
     0x34B: (ONES >> 2, 0),  # mtval2
     0x30C: (3 << 62, 0), 0x30D: (1 << 63, 0), 0x30E: (1 << 63, 0), 0x30F: (1 << 63, 0),  # mstateen
-    0x323: (0, 0), 0x324: (0, 0),  # mhpmevent3 and 4: no such event
+    0x323: (0x3F << 58, 0), 0x324: (0x3F << 58, 0),  # mhpmevent3 and 4: no such event
     **{0x320 + number: (0, 0) for number in range(5, 32)},
     **{0xB00 + number: (0, 0) for number in range(5, 32)},
     0xB00: (ONES, 0), 0xB02: (ONES, 0), 0xB03: (ONES, 0), 0xB04: (ONES, 0),  # counters, inhibited
     **{0x3B0 + number: ((1 << 31) - 1, 0) for number in range(16)},  # pmpaddr: bits 32:2 of 33
-    0x100: (STATUS | XL64, XL64),
-    0x104: (0x222, 0),
-    0x144: (0x222, 0x220),  # sip: only SSIP can be written
+    0x100: (STATUS | EXTENSIONS | XL64, XL64),
+    0x104: (0x222 | LCOFI, 0),
+    0x144: (0x222 | LCOFI, 0x220),  # sip: only SSIP and LCOFIP can be written
     0x105: (TVEC, 0),
     0x106: (0x1F, 0),
     0x10A: (0xF1, 0),
@@ -51,7 +53,7 @@ VALUES = {
     0x10C: (0, 0), 0x10D: (0, 0), 0x10E: (0, 0), 0x10F: (0, 0),  # sstateen
     0x600: (0x0070_33C0 | XL64, XL64),  # hstatus, GEILEN = 3
     0x602: (0xC_B1FE, 0),  # hedeleg: the table's writable bits
-    0x603: (0x444, 0),  # hideleg
+    0x603: (0x444 | LCOFI, 0),  # hideleg
     0x604: (0x1444, 0),  # hie
     0x644: (0x444, 0x440),  # hip: only VSSIP can be written
     0x645: (0x444, 0),  # hvip
@@ -63,9 +65,9 @@ VALUES = {
     0x64A: (0xFFFF_FFFF, 0),
     0x60C: (3 << 62, 0), 0x60D: (1 << 63, 0), 0x60E: (1 << 63, 0), 0x60F: (1 << 63, 0),  # hstateen
     0x680: ((1 << 58) - 4, 0),  # hgatp: mode 15 not taken, root table aligned to 16 KiB
-    0x200: (STATUS | XL64, XL64),
-    0x204: (0x222, 0),
-    0x244: (0x222, 0x220),
+    0x200: (STATUS | EXTENSIONS | XL64, XL64),
+    0x204: (0x222 | LCOFI, 0),
+    0x244: (0x222 | LCOFI, 0x220),
     0x205: (TVEC, 0),
     0x240: (ONES, 0),
     0x241: (ONES - 1, 0),
@@ -76,7 +78,7 @@ VALUES = {
 }
 # what is read-only, or tested apart because writes have consequences or depend on others
 VALUES |= dict.fromkeys(range(0x7A0, 0x7A4), (0, 0))  # triggers, of which there are none
-READ_ONLY = {0xF11: 0, 0xF12: 0, 0xF13: 0, 0xF14: 0, 0xF15: 0, 0xE12: 0}
+READ_ONLY = {0xF11: 0, 0xF12: 0, 0xF13: 0, 0xF14: 0, 0xF15: 0, 0xE12: 0, 0xDA0: 0}
 APART = {0x344, 0x3A0, 0x3A2, *range(0xC00, 0xC20)}
 
 
@@ -113,38 +115,7 @@ def test_the_list_is_complete(everything_config):
     "hgatp_acc", "vsstatus_sz", "vsstatus_uxl_op", "VSSTATUS_UXL_WARL", "vsstatus_sd_xs_op", "VSSTATUS_UBE",
     "vsip_vsie_sz", "VSIP_WARL", "VSIE_WARL", "vsip_vsie_lcofi", "vstvec_sz", "VSTVEC_MODE_WARL", "VSTVEC_BASE_WARL",
     "vsscratch_sz", "vspec_sz", "vscause_sz", "vstval_sz", "mtval2_sz", "mtval2_acc", "MTVAL2_WARL", "mtinst_sz",
-    "mtinst_acc", "mtinst_val", "MTINST_WARL", "vstimecmp_sz", "vstimecmp_acc", "misa_acc", "MISA_WARL",
-    "misa_always_rd", "MISA_CSR_IMPLEMENTED", "misa_enc", "misa_mxl_op", "MXLEN", "misa_mxl_acc", "misa_sz",
-    "MISA_EXTENSIONS_WARL", "MISA_EXTENSIONS_WRITABLE_BITS", "misa_extensions_rsv_ret_0", "misa_e_not_i", "misa_e_acc",
-    "mvendorid_sz", "mvendorid_acc", "mvendorid_op", "VENDOR_ID_BANK", "VENDOR_ID_OFFSET", "mvendorid_always_rd",
-    "mvendorid_enc", "marchid_sz", "marchid_acc", "marchid_op", "ARCH_ID", "marchid_always_rd", "mimpid_op", "IMP_ID",
-    "mimpid_always_rd", "mhartid_sz", "mhartid_acc", "mhartid_op", "HART_ID", "mhartid_always_rd",
-    "mhartid_one_is_zero", "mstatus_sz", "mstatus_acc", "mstatus_spp_sz", "MSTATUS_SXL_WARL", "MSTATUS_UXL_WARL",
-    "mstatus_sxl_op", "mstatus_uxl_op", "mstatus_sxl_enc", "mstatus_uxl_enc", "MSTATUS_SXL_RDONLY_MXLEN64",
-    "mstatus_uxl_rdonly_mxlen64", "MSTATUS_UXL_LEGAL_VALS_SMODE", "MSTATUS_MBE_WARL", "MSTATUS_SBE_WARL",
-    "MSTATUS_UBE_WARL", "mstatus_mbe_op", "mstatus_sbe_op", "MSTATUS_SBE_ROCOPY", "mstatus_ube_op",
-    "MSTATUS_UBE_ROCOPY", "MSTATUS_TW_WARL", "mstatus_tw_acc", "MSTATUS_TSR_WARL", "MSTATUS_TSR_ACC", "MSTATUS_FS_WARL",
-    "MSTATUS_VS_WARL", "MSTATUS_FS_RDONLY0_S_NO_F", "MSTATUS_VS_RDONLY0_S_NO_V", "mstatus_xs_acc", "mstatus_sd_acc",
-    "mstatus_sd_rdonly0", "SXLEN", "UXLEN", "mtvec_enc", "mtvec_sz", "mtvec_acc", "MTVEC_WARL", "mtvec_mandatory",
-    "MTVEC_RDONLY", "MTVEC_BASE_ALIGN_FUNC_MODE", "medeleg_sz", "medeleg_acc", "mideleg_sz", "mideleg_acc",
-    "medeleg_mandatory_S_mode", "mideleg_mandatory_S_mode", "MEDELEG_WARL", "MIDELEG_WARL", "MIDELEG_RD1_LOWER_LEVEL",
-    "mie_sz", "mie_acc", "MIE_WARL", "mie_bits_wr", "mie_bits_rdonly0", "mie_std_enc", "MIE_MSIE_MAYBE_RDONLY0",
-    "mcycle_sz", "mcycle_rst", "minstret_sz", "minstret_rst", "mhpmcounter_num", "MHPMCOUNTER_WARL",
-    "mhpmcounter_mandatory", "mcounteren_sz", "mcounteren_enc", "MCOUNTEREN_CY_RDONLY0", "MCOUNTEREN_TM_RDONLY0",
-    "MCOUNTEREN_IR_RDONLY0", "MCOUNTEREN_HPM_N_RDONLY0", "mcountinhibit_enc", "mcountinhibit_sz", "MCOUNTINHIBIT_WARL",
-    "mscratch_sz", "mscratch_acc", "mscratch_enc", "mepc_sz", "mepc_acc", "MEPC_WARL", "MEPC_INV_ADDR_CONV", "mepc_enc",
-    "mcause_sz", "mcause_acc", "mcause_enc", "MCAUSE_EXCCODE_WLRL", "mtval_sz", "mtval_acc", "mtval_enc",
-    "mtval_vaddr_and_0_sz", "mtval_instr_bits_sz", "MTVAL_RDONLY0", "MTVAL_WARL", "MTVAL_INV_ADDR_CONV",
-    "mconfigptr_sz", "mconfigptr_acc", "mconfigptr_enc", "mconfigptr_op", "mconfigptr_align", "mconfigptr_mandatory",
-    "MCONFIGPTR_VAL", "menvcfg_sz", "menvcfg_acc", "menvcfg_enc", "sstatus_sz", "sstatus_spp_sz", "sstatus_sie_sz",
-    "sstatus_spie_sz", "sstatus_uxl_acc", "sstatus_uxl_op", "sstatus_uxl_sz", "SSTATUS_UXL_WARL", "sstatus_mxr_sz",
-    "sstatus_mxr_acc", "sstatus_sum_sz", "sstatus_sum_acc", "SSTATUS_UBE_WARL", "sstatus_ube_sz", "sstatus_ube_acc",
-    "sstatus_ube_op", "stvec_sz", "stvec_acc", "STVEC_MODE_WARL", "STVEC_BASE_WARL", "sip_sz", "sie_sz",
-    "sip_sie_bits_sz", "sie_seie_acc", "sie_stie_acc", "SEI_INTR_IMPL", "STI_INTR_IMPL", "SSI_INTR_IMPL",
-    "scounteren_sz", "SCOUNTEREN_WARL", "sscratch_sz", "sscratch_acc", "sepc_sz", "sepc_acc_invalid_addr",
-    "SEPC_ACC_INVALID_WARL", "scause_sz", "scause_acc", "scause_interrupt_sz", "SCAUSE_EXCEPTION_CODE_ACC", "stval_sz",
-    "stval_acc", "STVAL_WARL", "senvcfg_sz", "senvcfg_acc", "senvcfg_fiom_sz", "stimecmp_stimecmph_sz_acc",
-    "Zicsr_write_ro", "Zicsr_wlrl", "ZICSR_WLRL_EXCEPTION",
+    "mtinst_acc", "mtinst_val", "MTINST_WARL", "vstimecmp_sz", "vstimecmp_acc",
 )
 def test_ones_and_zeros(bench):
     async def scenario(b):
@@ -155,7 +126,7 @@ def test_ones_and_zeros(bench):
             assert b.read(address) == ones, hex(address)
             await b.write(address, 0)
             assert b.read(address) == zeros, hex(address)
-            if address == 0x144 or address == 0x644:
+            if address in (0x144, 0x244, 0x644):
                 await fill(b)
             await b.write(address, before)
         for address, value in READ_ONLY.items():
@@ -206,9 +177,7 @@ def test_supervisor_registers_are_replaced_in_virtual_machines(bench):
 
 @pytest.mark.rule(
     "satp_mode_op_unsupported", "HGATP_MODE_WARL", "vsatp_mode_unsupported_v0", "hgatp_sz", "hgatp_mode_sv", "vsatp_sz",
-    "vsatp_ppn_sv39_sv48_sv57_sz", "VSATP_MODE_UNSUPPORTED_V0_WARL", "satp_sz", "satp_acc", "satp_mode_sz",
-    "satp_mode_acc", "satp_mode_op", "satp_mode_sxlen64", "satp_ppn_sv39_sz", "satp_ppn_sv48_sz",
-    "svbare_satp_mode_bare",
+    "vsatp_ppn_sv39_sv48_sv57_sz", "VSATP_MODE_UNSUPPORTED_V0_WARL",
 )
 def test_modes_of_translation(bench):
     async def scenario(b):
@@ -249,10 +218,7 @@ def test_read_modify_write(bench):
     bench.run(scenario)
 
 
-@pytest.mark.rule(
-    "MSTATUS_XPP_WARL", "mstatus_mpp_sz", "MENVCFG_CBIE_WARL", "menvcfg_cbie_op", "HENVCFG_CBIE_WARL",
-    "SENVCFG_CBIE_WARL",
-)
+@pytest.mark.rule("MSTATUS_XPP_WARL", "mstatus_mpp_sz", "MENVCFG_CBIE_WARL", "menvcfg_cbie_op", "HENVCFG_CBIE_WARL")
 def test_reserved_values(bench):
     async def scenario(b):
         for written, read in ((0, 0), (1, 1), (3, 3), (2, 0)):
@@ -262,7 +228,7 @@ def test_reserved_values(bench):
             for written, read in ((1, 1), (3, 3), (2, 0)):
                 await b.write(address, written << 4)
                 assert b.read(address) == read << 4
-        for event, read in ((20, 20), (21, 0), (1, 1), (31, 0)):
+        for event, read in ((22, 22), (23, 0), (1, 1), (31, 0)):
             await b.write(0x323, event)
             assert b.read(0x323) == read
 
@@ -271,7 +237,7 @@ def test_reserved_values(bench):
 
 @pytest.mark.rule(
     "menvcfg_stce_op", "menvcfg_adue_henvcfg_adue_rdonly0", "menvcfg_pbmte_henvcfg_pbmte_rdonly0",
-    "mstateen_lower_priv_roz", "hstateen_bit_63_writable", "menvcfg_op", "Svadu_hypervisor_adue_writable",
+    "mstateen_lower_priv_roz", "hstateen_bit_63_writable",
 )
 def test_what_a_higher_register_turns_off_reads_as_zero(bench):
     async def scenario(b):
@@ -301,8 +267,7 @@ def test_what_a_higher_register_turns_off_reads_as_zero(bench):
 
 @pytest.mark.rule(
     "pmp_l_bit_function", "pmp_l_bit_write_protection", "PMPCFG_WARL", "pmp_cfg_rv64_layout", "PMPADDR_WARL",
-    "PMP_A_L_RST", "hgatp_op_hfence_gvma", "pmp_entry_structure", "pmp_addr_registers", "pmp_addr_encoding",
-    "pmp_sfence_required", "satp_op_sfence_vma",
+    "PMP_A_L_RST", "hgatp_op_hfence_gvma",
 )
 def test_pmp(bench):
     async def scenario(b):
@@ -361,9 +326,7 @@ def test_writes_that_flush(bench):
     bench.run(scenario)
 
 
-@pytest.mark.rule(
-    "sstatus_acc", "mstatus_xpie_op", "mstatus_xpp_op", "sstatus_mode", "sstatus_mxr_acc", "sstatus_sum_acc",
-)
+@pytest.mark.rule("sstatus_acc", "mstatus_xpie_op", "mstatus_xpp_op")
 def test_sstatus_is_part_of_mstatus(bench):
     async def scenario(b):
         await b.write(0x300, STATUS)
@@ -384,8 +347,7 @@ def test_sstatus_is_part_of_mstatus(bench):
 
 @pytest.mark.rule(
     "M_mode_at_rst", "mstatus_mie_rst", "mstatus_mprv_rst", "hgatp_vsatp_mode_rst", "mcause_rst_zero",
-    "mstateen_zero_initialization", "misa_extensions_rst", "mstatus_mbe_rst", "warl_rst", "MCAUSE_RST_VAL",
-    "MCAUSE_RST_ALIAS_OK",
+    "mstateen_zero_initialization", "misa_extensions_rst",
 )
 def test_reset(bench):
     async def scenario(b):
@@ -393,27 +355,8 @@ def test_reset(bench):
         for address in (0x304, 0x342, 0x30C, 0x30F, 0x680, 0x280, 0x180, 0x3A0, 0x302):
             assert b.read(address) == 0
         assert b.read(0x300) == XL64 | 2 << 34
-        # what registers hold is something that they can hold
-        for address in set(VALUES) - {0xB00, 0xB02}:
-            value = b.read(address)
-            await b.write(address, value)
-            assert b.read(address) == value, hex(address)
 
     bench.run(scenario)
-
-
-@pytest.mark.rule(
-    "menvcfg_pbmte_rdonly0", "menvcfg_adue_rdonly0", "menvcfg_stce_rdonly0", "menvcfg_cbze_rdonly0",
-    "menvcfg_cbcfe_rdonly0", "menvcfg_cbie_rdonly0", "menvcfg_pmm_rdonly0", "menvcfg_cde_rdonly0",
-    "menvcfg_sse_rdonly0", "MENVCFG_FIOM_RDONLY0_OK",
-)
-def test_fields_of_absent_extensions_are_zero(small_bench):
-    async def scenario(b):
-        for address in (0x30A, 0x60A, 0x10A):
-            await b.write(address, ONES)
-            assert b.read(address) == 1  # FIOM
-
-    small_bench.run(scenario)
 
 
 @pytest.mark.rule("misa_h_op")
@@ -442,7 +385,8 @@ def test_the_guest_has_its_own_time(name):
 
 def test_without_the_hypervisor_extension(bare_bench):
     async def scenario(b):
-        for address, ones in ((0x300, 0x7E_19AA | XL64 | 2 << 34), (0x302, 0xB3FE), (0x303, 0x222), (0x304, 0xAAA),
+        for address, ones in ((0x300, 0x7E_19AA | EXTENSIONS | XL64 | 2 << 34), (0x302, 0xB3FE),
+                              (0x303, 0x222), (0x304, 0xAAA),
                               (0x344, 0x222), (0x301, 2 << 62 | 0x14_1105)):
             await b.write(address, ONES)
             assert b.read(address) == ones
@@ -454,3 +398,33 @@ def test_without_the_hypervisor_extension(bare_bench):
         assert not b.get("mmu").hgatp.mode and not b.get("mmu").vsatp.mode
 
     bare_bench.run(scenario)
+
+
+@pytest.mark.rule(
+    "mstatus_fs_enc", "mstatus_vs_enc", "MSTATUS_FS_WARL", "MSTATUS_VS_WARL", "MSTATUS_FS_RDONLY0_S_NO_F",
+    "MSTATUS_VS_RDONLY0_S_NO_V", "mstatus_xs_acc", "mstatus_sd_acc", "mstatus_sd_op",
+    "vsstatus_sd_xs_op",
+)
+def test_extension_status(bench):
+    """FS and VS hold what software says, once for M- and HS-mode and once more for VS-mode; SD sums up each."""
+    fs, vs, sd = 13, 9, 1 << 63
+
+    async def scenario(b):
+        both = 3 << fs | 3 << vs | sd
+        for bits in ((f << fs | v << vs, sd if 3 in (f, v) else 0) for f in range(4) for v in range(4)):
+            value, dirty = bits
+            for written, same, other in ((0x300, 0x100, 0x200), (0x100, 0x300, 0x200), (0x200, 0x200, 0x100)):
+                await b.write(other, 0)
+                await b.write(written, value)
+                assert b.read(written) & both == b.read(same) & both == value | dirty
+                assert not b.read(other) & both
+                await b.write(written, sd | 3 << 15)  # SD and XS are read-only
+                assert not b.read(written) & (both | 3 << 15)
+        await b.write(0x100, 3 << fs)
+        await b.go("VS")
+        await b.write(0x100, 1 << fs)
+        assert b.read(0x100) & both == b.read(0x200) & both == 1 << fs
+        await b.go("M")
+        assert b.read(0x300) & both == 3 << fs | sd
+
+    bench.run(scenario)

@@ -46,7 +46,7 @@ def test_transformed_instructions():
         ({"insn": LR_W, "cause": 7}, LR_W & ~(31 << 15)),
         ({"insn": HLVX_WU, "cause": 21}, HLVX_WU & ~(31 << 15)),
         ({"insn": HSV_D, "cause": 23}, HSV_D & ~(31 << 15)),
-        ({"insn": CBO_ZERO, "cause": 15}, 0),
+        ({"insn": CBO_ZERO, "cause": 15}, CBO_ZERO & ~(31 << 15)),
     )
 
 

@@ -124,7 +124,7 @@ def test_cpu():
     soc, tree = make(timebase=1_000_000)
     nodes = parse(to_dtb(tree))
     cpu = nodes["/cpus/cpu@0"]
-    assert strings(cpu["riscv,isa"])[0].startswith("rv64imach")
+    assert strings(cpu["riscv,isa"])[0].startswith("rv64imacbh_zic")
     assert strings(cpu["riscv,isa-base"]) == ["rv64i"]
     assert strings(cpu["riscv,isa-extensions"]) == device_tree_extensions(soc.config)
     assert strings(cpu["mmu-type"]) == ["riscv,sv39"]

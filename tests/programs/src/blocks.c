@@ -1,0 +1,157 @@
+// Cache-block operations: what they do to memory, who may execute them and what CBO.INVAL does below M-mode, and their
+// faults.  The hints among them (PREFETCH) do nothing that a program can see.
+#include "test.h"
+
+#define CBO(operation) (0x0005a00fu | (u32)(operation) << 20)  // of the block at a1
+enum { INVAL, CLEAN, FLUSH, ZERO = 4 };
+#define PREFETCH(kind) (0x0005e013u | (u32)(kind) << 20)  // .i, .r, .w of a1
+
+static const enum mode modes[] = {M, HS, U, VS, VU};
+static u8 data[4096] __attribute__((aligned(4096)));
+#define WORD(n) (((volatile u64 *)data)[n])
+
+static void enable(u64 m, u64 h, u64 s) {
+    csr_write(menvcfg, m);
+    csr_write(henvcfg, h);
+    csr_write(senvcfg, s);
+}
+
+// 0: allowed, else the cause, as the manual's pseudocode says; m, h, s: enabled by that register.
+static u64 refusal(enum mode mode, int m, int h, int s) {
+    if ((mode != M && !m) || (mode == U && !s)) return ILLEGAL;
+    if ((mode == VS && !h) || (mode == VU && !(h && s))) return VIRTUAL;
+    return 0;
+}
+
+static struct trap *expect(enum mode mode, u32 insn, u64 cause) {
+    struct trap *trap = probe_insn(mode, insn, 0, (u64)data);
+    equal(completed(trap), !cause);
+    if (cause) {
+        equal(trap->cause, cause);
+        equal(trap->tval, insn);
+    }
+    return trap;
+}
+
+static void permissions(void) {
+    static const u64 cbie[] = {0, 1, 3};
+    for (int i = 0; i < 5; i++) {
+        for (int n = 0; n < 27; n++) {
+            u64 m = cbie[n % 3], h = cbie[n / 3 % 3], s = cbie[n / 9];
+            context("CBO.INVAL, mode, CBIE", modes[i], m << 8 | h << 4 | s);
+            enable(m << 4, h << 4, s << 4);
+            u64 cause = refusal(modes[i], m, h, s);
+            int flushes = (modes[i] != M && m == 1) || (modes[i] == U && s == 1) ||
+                          (modes[i] >= VU && h == 1) || (modes[i] == VU && s == 1);
+            // a new value in the cache over an old one in memory
+            WORD(0) = 1;
+            __asm__ volatile(".insn i 0x0f, 2, x0, %0, 2" : : "r"(data) : "memory");  // cbo.flush
+            WORD(0) = 2;
+            expect(modes[i], CBO(INVAL), cause);
+            equal(WORD(0), cause || flushes ? 2 : 1);
+        }
+        for (int n = 0; n < 8; n++) {
+            u64 m = n & 1, h = n >> 1 & 1, s = n >> 2;
+            u64 cause = refusal(modes[i], m, h, s);
+            context("CBO, mode, enables", modes[i], n);
+            enable(m << 6, h << 6, s << 6);
+            expect(modes[i], CBO(CLEAN), cause);
+            expect(modes[i], CBO(FLUSH), cause);
+            enable(m << 7, h << 7, s << 7);
+            WORD(0) = 5;
+            expect(modes[i], CBO(ZERO), cause);
+            equal(WORD(0), cause ? 5 : 0);
+        }
+    }
+    enable(0xf0, 0xf0, 0xf0);
+}
+
+static void zero(void) {
+    for (int i = 0; i < 5; i++)
+        for (u64 offset = 64; offset < 128; offset += 21) {
+            context("CBO.ZERO, mode, offset", modes[i], offset);
+            for (int n = 0; n < 32; n++) WORD(n) = ~n;
+            check(completed(probe_insn(modes[i], CBO(ZERO), 0, (u64)data + offset)));
+            for (int n = 0; n < 32; n++) equal(WORD(n), n / 8 == 1 ? 0 : ~n);
+        }
+}
+
+static void management(void) {
+    for (int step = 0; step < 3; step++)
+        for (u64 offset = 0; offset < 64; offset += 9) {
+            // 0: flushed, 1: cleaned, 2: neither; then what is left behind when the cached copy is dropped
+            context("cleaned and invalidated", step, offset);
+            for (int n = 0; n < 24; n++) WORD(n) = 1;
+            for (int n = 0; n < 24; n += 8) probe_insn(M, CBO(FLUSH), 0, (u64)&data[8 * n]);
+            for (int n = 0; n < 24; n++) WORD(n) = n + 100;
+            if (step < 2) probe_insn(M, CBO(step ? CLEAN : FLUSH), 0, (u64)data + 64 + offset);
+            for (int n = 0; n < 24; n++) equal(WORD(n), n + 100);
+            probe_insn(M, CBO(INVAL), 0, (u64)data + 64 + offset);
+            for (int n = 0; n < 24; n++) equal(WORD(n), step == 2 && n / 8 == 1 ? 1 : n + 100);
+        }
+}
+
+static void prefetches(void) {
+    static const u64 places[] = {(u64)data, (u64)data + 1, 0, 8, NOWHERE, UART, -1};
+    for (int i = 0; i < 5; i++)
+        for (u64 place = 0; place < sizeof places / 8; place++)
+            for (int kind = 0; kind < 4; kind++) {
+                if (kind == 2) continue;  // not a prefetch
+                context("PREFETCH, mode and kind, address", modes[i] << 4 | kind, places[place]);
+                check(completed(probe_insn(modes[i], PREFETCH(kind), 0, places[place])));
+            }
+}
+
+static void fault(enum mode mode, int operation, u64 address, u64 cause, u64 gpa, u64 tinst) {
+    context("fault, mode and operation, address", mode << 4 | operation, address);
+    struct trap *trap = probe_insn(mode, CBO(operation), 0, address);
+    equal(trap->cause, cause);
+    equal(trap->tval, address);
+    equal(trap->tval2, gpa >> 2);
+    equal(trap->tinst, tinst);
+}
+
+static void faults(void) {
+    static const int operations[] = {INVAL, CLEAN, FLUSH, ZERO};
+    u64 *root = new_table(), *guest = new_guest_table();
+    *pte_at(root, WINDOW, 0) = PTE(data, PTE_V | PTE_R | PTE_AD);
+    *pte_at(root, WINDOW + PAGE, 0) = PTE(data, PTE_V | PTE_R | PTE_W | PTE_AD);
+    *pte_at(root, WINDOW + 2 * PAGE, 0) = PTE(data, PTE_V | PTE_X | PTE_AD);
+    *pte_at(root, WINDOW + 3 * PAGE, 0) = PTE(WINDOW, PTE_V | PTE_R | PTE_W | PTE_AD);  // not in the guest's table
+    for (int i = 0; i < 4; i++) {
+        int op = operations[i];
+        u32 form = CBO(op) & ~(31u << 15);  // the transformed instruction
+        csr_write(satp, 0);
+        csr_write(vsatp, 0);
+        csr_write(hgatp, 0);
+        fault(M, op, NOWHERE + 5, STORE_ACCESS, 0, form);
+        fault(HS, op, UART + 7, STORE_ACCESS, 0, form);
+        csr_write(satp, ATP(root));
+        csr_write(vsatp, ATP(root));
+        csr_write(hgatp, ATP(guest));
+        fence_all();
+        fault(HS, op, WINDOW + 5 * PAGE + 77, STORE_PAGE, 0, form);
+        fault(VS, op, WINDOW + 5 * PAGE + 77, STORE_PAGE, 0, form);
+        fault(VS, op, WINDOW + 3 * PAGE + 77, STORE_GUEST_PAGE, WINDOW + 77, form);
+        // management wants leave to load or to store, CBO.ZERO to store
+        for (enum mode mode = HS; mode <= VS; mode += VS - HS) {
+            if (op == ZERO) fault(mode, op, WINDOW + 1, STORE_PAGE, 0, form);
+            else check(completed(probe_insn(mode, CBO(op), 0, WINDOW + 1)));
+            check(completed(probe_insn(mode, CBO(op), 0, WINDOW + PAGE + 1)));
+            fault(mode, op, WINDOW + 2 * PAGE + 1, STORE_PAGE, 0, form);
+        }
+    }
+    csr_write(satp, 0);
+    csr_write(vsatp, 0);
+    csr_write(hgatp, 0);
+}
+
+void main(void) {
+    if (deviates(QEMU, "version 7.2 has no Zicbom and Zicboz")) return;
+    enable(0xf0, 0xf0, 0xf0);
+    permissions();
+    zero();
+    management();
+    prefetches();
+    faults();
+}
