@@ -29,11 +29,17 @@ class Statistics(ctypes.Structure):
     _fields_ = [
         ("cycles", c_uint64), ("instructions", c_uint64),
         ("mode_cycles", c_uint64 * MODES), ("mode_instructions", c_uint64 * MODES),
-        ("traps", c_uint64 * CAUSES * MODES), ("events", c_uint64 * 64),
+        ("traps", c_uint64 * CAUSES * MODES * MODES), ("events", c_uint64 * 64),
         ("bursts_read", c_uint64), ("beats_read", c_uint64), ("bursts_written", c_uint64), ("beats_written", c_uint64),
         ("last_pc", c_uint64), ("last_cycle", c_uint64), ("last_mode", c_uint64), ("last_trap", c_uint64),
-        ("last_target", c_uint64), ("last_events", c_uint64),
+        ("last_trap_pc", c_uint64), ("last_trap_cycle", c_uint64), ("last_trap_mode", c_uint64),
+        ("last_trap_target", c_uint64), ("last_events", c_uint64),
     ]  # fmt: skip
+
+    @property
+    def ends_with_trap(self) -> bool:
+        """Whether the last commit was a trap."""
+        return bool(self.last_trap) and self.last_trap_cycle == self.last_cycle
 
 
 class Stop(enum.IntEnum):

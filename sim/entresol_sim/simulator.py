@@ -214,10 +214,10 @@ class Simulator:
             self.memory.write(segment.address, segment.content)
         self.symbols = program.symbols | self.symbols
 
-    def device_tree(self, blob: bytes) -> None:
-        """Pass this device tree on instead of the one that describes the SoC."""
+    def device_tree(self, blob: bytes, name: str = "that") -> None:
+        """Pass this device tree on instead of the one that describes the SoC.  Raises `UserError`, with the `name`."""
         if blob[:4] != _DTB_MAGIC:
-            raise UserError("That is no device tree blob: compile the source with dtc, or leave out --dtb.")
+            raise UserError(f"{name} is no device tree blob: compile the source with dtc, or leave out --dtb.")
         self._device_tree = blob
 
     def boot(self, *, entry: int | None = None, a1: int | None = None, a2: int | None = None) -> None:
@@ -388,8 +388,8 @@ class Simulator:
     def _hang(self, model: Model) -> str:
         counters = model.statistics
         idle = model.cycle - counters.last_cycle
-        if counters.last_trap and idle < BATCH:
-            target = MODES.get(counters.last_target, "?")
+        if counters.ends_with_trap and idle < BATCH:
+            target = MODES.get(counters.last_trap_target, "?")
             waits = f"it takes the same traps over and over, last to {target}: {cause_name(counters.last_trap - 1)}"
         else:
             names = [name for bit, name in enumerate(self.events) if counters.last_events >> bit & 1]

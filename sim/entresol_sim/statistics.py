@@ -7,6 +7,8 @@ from .native import CAUSES, Statistics
 
 #: Modes by their index in `Statistics`: nominal privilege + 4 * V.
 MODES = {3: "M", 1: "HS", 0: "U", 5: "VS", 4: "VU"}
+#: Those with V=1.
+VIRTUAL = {"VS", "VU"}
 
 #: What a core that retires nothing waits for, by event.
 LOST = {
@@ -42,19 +44,22 @@ def summary(counters: Statistics, events: Sequence[str], seconds: float) -> dict
     """
     cycles = counters.cycles
     mode_cycles = list(counters.mode_cycles)
-    mode_cycles[counters.last_target if counters.last_trap else counters.last_mode] += cycles - sum(mode_cycles)
+    reached = counters.last_trap_target if counters.ends_with_trap else counters.last_mode
+    mode_cycles[reached] += cycles - sum(mode_cycles)
     pulses = {name: counters.events[bit] for bit, name in enumerate(events)}
     traps = [
         {
+            "from": source_name,
             "target": name,
             "kind": "interrupt" if cause >= 64 else "exception",
             "code": cause % 64,
             "name": cause_name(cause),
-            "count": counters.traps[mode][cause],
+            "count": counters.traps[source][mode][cause],
         }
         for mode, name in MODES.items()
+        for source, source_name in MODES.items()
         for cause in range(CAUSES)
-        if counters.traps[mode][cause]
+        if counters.traps[source][mode][cause]
     ]
     return {
         "cycles": cycles,

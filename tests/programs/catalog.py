@@ -62,6 +62,10 @@ class Program:
 
 _GENERATED = ("alu", "muldiv", "branches", "memory", "atomics", "csr_forms", "compressed")
 _BITMANIP = ("zba", "zbb", "zbs")
+_SINVAL = (
+    "Svinval_sinval_vma_invalidates_same_as_sfence_vma", "Svinval_sfence_w_inval_orders_before_sinval_vma",
+    "Svinval_sequence_rs1_rs2", "Svinval_sequence_reads_writes_before", "Svinval_sequence_reads_writes_after",
+)  # fmt: skip
 
 PROGRAMS = (
     *(Program(name, name, seed=1) for name in _GENERATED),
@@ -75,6 +79,11 @@ PROGRAMS = (
             "H_cause", "H_cause_ecall", "H_trap_m_csrwrites", "H_trap_hs_csrwrites", "H_trap_vs_csrwrites",
             "H_trap_deleg", "hedeleg_op", "mstatus_gva_op", "mstatus_mpv_op", "hstatus_spv_op", "hstatus_spvp_op",
             "hstatus_gva_op", "H_virtinst_xtval", "H_virtinst_vu_vs_hinst", "H_mtval_nrz", "hstatus_op",
+            "mtval_vaddr_wr1", "mtval_instr_bits", "mtval_ill_instr_exc_in_low_bits", "mtval_other_traps_zero",
+            "MTVAL_PER_EXC_BEHAVIOR", "mcause_exccode_enc", "mcause_exccode_op", "mcause_exccode_ld_ldrsv",
+            "mcause_exccode_st_sc_amo", "ecall_epc_value", "ebreak_epc_value", "pma_mag_op_amo", "pma_mag_op_rsrv",
+            "mtval_op", "stval_op", "stval_op_breakpoint", "stval_op_faulting_addr", "stval_op_illegal_instr",
+            "stval_op_illegal_instr_format", "stval_op_other_traps", "scause_op",
         ),
     ),
     Program(
@@ -83,6 +92,8 @@ PROGRAMS = (
         rules=(
             "hideleg_op", "hideleg_trans", "hsint_priority", "mip_mie_alias", "vsip_vsie_sei", "vsip_vsie_sti",
             "vsip_vsie_ssi", "sie_hip_hie_mutex", "hip_vssip_vssie_op", "H_trap_xtinst_interrupt",
+            "intr_mip_mie_bounded_time", "mcause_exccode_enc", "mip_ssip_op", "mtime_intr_taken", "sie_seie_op",
+            "sie_stie_op", "sie_ssie_op", "sip_ssip_op", "sip_seip_op", "sip_op",
         ),
     ),
     Program(
@@ -93,16 +104,43 @@ PROGRAMS = (
             "hcounteren_op", "hgatp_tvm_illegal", "hfence-vvma_tvm", "hfence-vvma_hfence-gvma_exceptions",
             "hlsv_virtinst", "hlsv_illegalinst", "H_virtinst_vu_wfi_tw0", "H_virtinst_wfi_vtw1_tw0",
             "H_virtinst_vu_sret_sfence", "H_virtinst_vs_sret_vtsr1", "H_virtinst_vs_sfence_sinval_satp_vtvm1",
-            "hfence-gvma_op",
+            "hfence-gvma_op", "misa_always_rd", "mvendorid_always_rd", "marchid_always_rd", "mimpid_always_rd",
+            "mhartid_always_rd", "mconfigptr_mandatory", "M_access_all_lower_priv_CSRs", "wfi_all_privileged_modes",
+            "pmp_csr_mode", "cycle_rdonly", "time_rdonly", "scounteren_mode", "scounteren_op", "stval_mode",
+            "sscratch_mode", "satp_mode", "senvcfg_mode", "sstatus_mode",
         ),
     ),
-    Program("xret", "xret", rules=("mret_h", "sret_h", "sret_v0", "sret_v1")),
-    Program("pmp", "pmp", rules=("H_pmp",)),
+    Program(
+        "xret",
+        "xret",
+        rules=(
+            "mret_h", "sret_h", "sret_v0", "sret_v1", "mret_presence", "sret_presence",
+        ),
+    ),
+    Program(
+        "pmp",
+        "pmp",
+        rules=(
+            "H_pmp", "pmp_check_priv_modes", "pmp_check_pagetable_access", "pmp_mmode_locking",
+            "pmp_violation_precise_trap", "pmp_exec_fault", "pmp_load_fault", "pmp_store_fault",
+            "pmp_region_granularity_g", "PMP_GRANULARITY", "pmp_access_fault_exception", "pmp_with_paging",
+            "mcause_exccode_ld_ldrsv", "mcause_exccode_st_sc_amo", "mepc_varlen_wr", "MTVAL_VARLEN_WR",
+            "MSTATUS_MXR_SUM_OP_ACC_FAULT", "pmp_addr_encoding",
+        ),
+    ),
     Program(
         "sv39",
         "sv39",
         rules=(
-            "H_vm_supported",
+            "H_vm_supported", "mstatus_mprv_inst_xlat_op", "mstatus_mxr_op", "mstatus_sum_op", "mstatus_sum_op_no-vm",
+            "mstatus_sum_op_mprv_mpp", "mtval_vaddr_wr1", "mtval_vaddr_not_paddr", "mstatus_sbe_implicit", "satp_op",
+            "satp_mode_op", "satp_mode_op_unsupported", "satp_acc", "sstatus_mxr_op", "sstatus_sum_op", "sfence_vma_op",
+            "sfence_vma_ordering", "sfence_vma_invalidation", "sfence_vma_rs2_bits", "fetch_page_fault_no_x",
+            "load_page_fault_no_r", "store_page_fault_no_w", "Sv39_sxlen", "Sv39_va_sz", "Sv39_va_signext",
+            "Sv39_levels", "Sv39_page_sizes", "Sv39_superpage_align_fault", "Sv39_pte_svnapot_rsv",
+            "Sv39_pte_svpbmt_rsv", "Sv39_pte_future_rsv", "svade_access_ad_bit_clear", "svbare_satp_mode_bare",
+            "stval_op_faulting_addr", "sfence_vma_all_asid_va", "sfence_vma_asid_only", "sfence_vma_va_all_asid",
+            "sfence_vma_va_asid", "Sv39_leaf_any_level", "ASIDLEN", "sfence_vma_invalid_va",
         ),
     ),
     Program(
@@ -112,7 +150,7 @@ PROGRAMS = (
         rules=(
             "mstatus_mprv_hypervisor", "vsatp_mode_unsupported_v1", "H_vm_supported", "hgatp_mode_bare",
             "hgatp_mode_bare_trans", "hfence-vvma_hfence-gvma_op", "hfence-vvma_mode", "hfence-vvma_asid",
-            "sfence_vma_v1", "vsatp_op",
+            "sfence_vma_v1", "vsatp_op", "sfence_vma_invalid_va",
         ),
     ),
     Program(
@@ -124,7 +162,8 @@ PROGRAMS = (
             "mtval2_trapval_vstrans", "mtval2_htval_virtaddr", "H_vm_supported", "hgatp_op",
             "hfence-vvma_hfence-gvma_op", "hfence-gvma_op", "hfence-gvma_vmid", "hfence-gvma_mode", "H_vm_gpa_g",
             "sfence_vma_v1", "mtval2_trapval_other", "htval_op", "mtval2_op", "htinst_op", "mtinst_op",
-            "H_exception_priority", "hfence-vvma_mode",
+            "H_exception_priority", "hfence-vvma_mode", "mepc_varlen_wr", "MTVAL_VARLEN_WR", "mtval_vaddr_wr2",
+            "stval_op_load_store_fault", "stval_faulting_address_variable_instr",
         ),
     ),
     Program(
@@ -135,19 +174,63 @@ PROGRAMS = (
             "mstatus_mprv_hlsv",
         ),
     ),
+    *(
+        Program(f"{name}_sinval", source, defines={"SINVAL": 1, **defines}, extensions=("svinval",), rules=_SINVAL + more)
+        for name, source, defines, more in (
+            ("sv39", "sv39", {}, ()),
+            ("sv39_guest", "sv39", {"GUEST": 1}, ("Svinval_hinval_vvma_gvma",)),
+            ("two_stage", "two_stage", {}, ("Svinval_hinval_vvma_gvma", "Svinval_hinval_gvma_uses_vmid")),
+        )
+    ),
     Program(
         "worlds",
         "worlds",
         rules=(
             "H_vscsrs_v0", "H_vscsrs_v1", "vsstatus_v0", "vsatp_v0", "H_exception_priority",
             "H_illegalinst_xstatus_fs_vs", "vs_stage_speculative_a_bit", "vstvec_op", "vspec_op", "vscause_op",
-            "vstval_op", "vsatp_op",
+            "vstval_op", "vsatp_op", "mstatus_fs_vs_xs_off_op", "exc_priority", "mcause_exccode_pri",
+            "MCAUSE_EXCCODE_MISALIGNED_VS_FAULT_PRI", "stval_op_faulting_addr",
         ),
     ),
-    Program("lrsc", "lrsc"),
-    Program("misaligned", "misaligned"),
-    Program("fence_i", "fence_i"),
-    Program("counters", "counters"),
+    Program(
+        "lrsc",
+        "lrsc",
+        rules=(
+            "ld_rsv_rst", "MRET_CLR_LR_RESV", "SRET_CLR_LR_RESV",
+        ),
+    ),
+    Program(
+        "misaligned",
+        "misaligned",
+        rules=(
+            "PMA_MAG_OP_LDST", "mstatus_mbe_op", "pma_idp_misaligned_exc", "pma_io_rwx_per_sz",
+            "pma_amo_far_subset_proc",
+        ),
+    ),
+    Program(
+        "fence_i",
+        "fence_i",
+        rules=(
+            "endianness_inst_fetch_little", "PMA_MM_IFETCH",
+        ),
+    ),
+    Program(
+        "counters",
+        "counters",
+        rules=(
+            "ecall_no_minstret_inc", "ebreak_no_minstret_inc", "mcounteren_inc_inaccessible", "mcountinhibit_only_inc",
+            "time_op", "time_visibility_mtime", "time_csr_architectural_availability", "mcycle_sz",
+        ),
+    ),
+    Program(
+        "clint",
+        "clint",
+        rules=(
+            "mtime_acc", "mtime_op", "mtime_enc", "mtimecmp_enc", "mtime_intr_pending", "mtime_intr_taken",
+            "mtime_rv64_wr", "mtimecmp_rv64_wr", "msip_acc", "msip_enc", "msip_sz", "MSIP_UPDATE_MAX_TIME", "wfi_op",
+            "wfi_mepc_val", "wfi_no_intr_pc", "wfi_intr_dis", "WFI_RESUME_REASON", "MTIME_TICK_PERIOD",
+        ),
+    ),
     Program(
         "overflow",
         "overflow",
@@ -196,7 +279,6 @@ PROGRAMS = (
             "pause_enc_fence",
         ),
     ),
-    Program("clint", "clint"),
     Program("uart_plic", "uart_plic"),
     # without tohost: with it, input would wait until the program has shown that it means the UART
     Program("echo", "echo", defines={"NO_TOHOST": 1}, typed=b"Hello, world\n", printed=b"HELLO, WORLD\n"),

@@ -48,7 +48,7 @@ def test_program(program: Program, config: str):
 def test_on_qemu(program: Program):
     """The programs are right about the architecture: QEMU agrees, but for what they say with `deviates(QEMU, ...)`."""
     command = [
-        str(QEMU), "-M", "virt", "-cpu", "rv64,h=true", "-m", "64M", "-icount", "shift=0", "-nographic",
+        str(QEMU), "-M", "virt", "-cpu", "rv64,h=true,svinval=true", "-m", "64M", "-icount", "shift=0", "-nographic",
         "-bios", str(program.build()),
     ]  # fmt: skip
     result = subprocess.run(command, input=program.typed, capture_output=True, timeout=60)

@@ -151,7 +151,7 @@ def _load(simulator: Simulator, arguments: argparse.Namespace) -> None:
             raise UserError(f"--load {text} has no address: write {text}@0x80200000, say.")
         simulator.load(path, address)
     if arguments.dtb is not None:
-        simulator.device_tree(read_file(arguments.dtb))
+        simulator.device_tree(read_file(arguments.dtb), str(arguments.dtb))
     if arguments.entry is not None:
         simulator.boot(entry=arguments.entry)
     if arguments.signature is not None:

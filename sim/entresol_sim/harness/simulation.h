@@ -144,13 +144,15 @@ private:
         m_statistics.last_pc = retire::pc(dut);
         m_statistics.last_cycle = cycle;
         m_statistics.last_mode = mode;
-        m_statistics.last_trap = 0;
         if (retire::trap(dut)) {
             const unsigned target = retire::target_priv(dut) | retire::target_v(dut) << 2;
             const unsigned cause = retire::cause(dut) | retire::interrupt(dut) << 6;
-            ++m_statistics.traps[target][cause];
+            ++m_statistics.traps[mode][target][cause];
             m_statistics.last_trap = 1 + cause;
-            m_statistics.last_target = target;
+            m_statistics.last_trap_pc = m_statistics.last_pc;
+            m_statistics.last_trap_cycle = cycle;
+            m_statistics.last_trap_mode = mode;
+            m_statistics.last_trap_target = target;
             if (m_setup.watchdog) watch(0);
             return;
         }

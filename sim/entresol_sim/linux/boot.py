@@ -12,7 +12,7 @@ from ..design import soc_device_tree
 from ..errors import UserError
 from ..progress import Progress
 from ..simulator import Outcome, Result, Simulator
-from ..statistics import MODES, cause_name
+from ..statistics import MODES, VIRTUAL, cause_name
 from ..terminal import Console
 from . import images
 from .milestones import FOREIGN, GUESTS, Watch
@@ -78,6 +78,13 @@ class Boot:
         if KERNEL + size > _TREE:
             raise UserError(f"{kernel} needs {size >> 20} MiB, but there are {_TREE - KERNEL >> 20}: choose a smaller "
                             "kernel.")  # fmt: skip
+        content = elf.read_file(firmware)
+        if images.is_kernel(content):
+            raise UserError(f"{firmware} is a Linux Image, which needs firmware: give it as --kernel.")
+        self.simulator.load(firmware, None if elf.is_elf(content) else base)
+        self.simulator.load_program(elf.binary(image, str(kernel), base + KERNEL))
+        if dtb is not None:
+            self.simulator.device_tree(elf.read_file(dtb), str(dtb))
         self._symbols = _find_symbols(symbols, kernel, base + KERNEL)
         if initrd is not None:
             files = elf.read_file(initrd)
@@ -89,13 +96,8 @@ class Boot:
             progress.step("compiling the programs")
             files = images.host_initramfs(self.simulator.config, image if with_guest else None)
             progress.finish()
-        content = elf.read_file(firmware)
-        self.simulator.load(firmware, None if elf.is_elf(content) else base)
-        self.simulator.load_program(elf.binary(image, str(kernel), base + KERNEL))
-        self.simulator.load_program(elf.binary(files, "the initramfs", base + INITRD))
-        if dtb is not None:
-            self.simulator.device_tree(elf.read_file(dtb))
-        else:
+        self.simulator.load_program(elf.binary(files, str(initrd or "the initramfs"), base + INITRD))
+        if dtb is None:
             tree = soc_device_tree(
                 self.simulator.config, ram_size, f"console=hvc0 quiet panic=-1 entresol={guest} {append}".rstrip(),
                 initrd=(base + INITRD, base + INITRD + len(files)), rng_seed=images.RNG_SEED,
@@ -130,13 +132,22 @@ class Boot:
         """Where the core stands, in words."""
         counters = self.simulator.counters
         mode = MODES.get(counters.last_mode, "?")
-        symbol = self._symbols.name(counters.last_pc) if self._symbols and mode in ("HS", "VS") else None
-        text = f"pc {counters.last_pc:#x}{f' ({symbol})' if symbol else ''} in mode {mode}"
+        text = f"{self._pc(counters.last_pc, mode)} in mode {mode}; last trap: "
         if counters.last_trap:
-            target = MODES.get(counters.last_target, "?")
-            text += f", where it takes a trap to {target}: {cause_name(counters.last_trap - 1)}"
+            mode, target = (MODES.get(number, "?") for number in (counters.last_trap_mode, counters.last_trap_target))
+            ago = counters.cycles - counters.last_trap_cycle
+            text += (
+                f"{cause_name(counters.last_trap - 1)} from {mode} to {target}, {ago:,} cycles ago, "
+                f"{self._pc(counters.last_trap_pc, mode)}"
+            )
+        else:
+            text += "none"
         reached = self.watch.reached[-1].name if self.watch.reached else "none"
         return f"{text}; last milestone: {reached}"
+
+    def _pc(self, pc: int, mode: str) -> str:
+        symbol = self._symbols.name(pc) if self._symbols and mode in ("HS", "VS") else None
+        return f"pc {pc:#x}{f' ({symbol})' if symbol else ''}"
 
     def statistics(self) -> dict[str, Any]:
         """As `Simulator.statistics`, and the milestones."""
@@ -188,12 +199,15 @@ def summary(statistics: Mapping[str, Any]) -> str:
     for name, cycles in sorted(statistics["lost_cycles"].items(), key=lambda item: -item[1]):
         if cycles:
             lines.append(f"{name:28}{cycles:14,}{cycles / statistics['cycles']:8.1%}")
-    if statistics["traps"]:
-        lines += ["", f"{'trap':36}{'to':>6}{'count':>14}"]
-    for trap in sorted(
-        statistics["traps"], key=lambda trap: (list(MODES.values()).index(trap["target"]), -trap["count"])
-    ):
-        lines.append(f"{trap['name']:36}{trap['target']:>6}{trap['count']:14,}")
+    exits = [trap for trap in statistics["traps"] if trap["from"] in VIRTUAL and trap["target"] not in VIRTUAL]
+    others = [trap for trap in statistics["traps"] if trap not in exits]
+    for title, traps in (("exit from the guest", exits), ("other trap", others)):
+        if traps:
+            lines += ["", f"{title:28}{'from':>8}{'to':>6}{'count':>14}"]
+        for trap in sorted(traps, key=lambda trap: -trap["count"]):
+            lines.append(f"{trap['name']:28}{trap['from']:>8}{trap['target']:>6}{trap['count']:14,}")
+        if traps:
+            lines.append(f"{'all':42}{sum(trap['count'] for trap in traps):14,}")
     return "\n".join(lines) + "\n"
 
 

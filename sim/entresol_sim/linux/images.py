@@ -23,13 +23,18 @@ RNG_SEED = bytes(range(32))
 _IMAGE_MAGIC = b"RSC\x05"
 
 
+def is_kernel(content: bytes) -> bool:
+    """Whether a file has the header of a kernel Image."""
+    return content[0x38:0x3C] == _IMAGE_MAGIC
+
+
 def kernel_size(image: bytes, name: str) -> int:
     """Bytes that a kernel Image occupies in memory, from its header (Documentation/arch/riscv/boot-image-header.rst).
 
     Raises:
         UserError: it is no Image.
     """
-    if image[0x38:0x3C] != _IMAGE_MAGIC:
+    if not is_kernel(image):
         raise UserError(f"{name} is no Linux Image for RISC-V: give arch/riscv/boot/Image, not compressed.")
     (size,) = struct.unpack_from("<Q", image, 16)
     return max(size, len(image))

@@ -28,7 +28,15 @@ CROSS_COMPILE = "riscv64-linux-gnu-"
 #: Options of the kernel without which the rest is of no use.
 _NEEDED_OPTIONS = ("CONFIG_KVM", "CONFIG_HVC_RISCV_SBI", "CONFIG_BLK_DEV_INITRD", "CONFIG_BINFMT_ELF")
 #: Programs that building a kernel needs, and the Debian packages that have them.
-_TOOLS = {"make": "make", "gcc": "gcc", "flex": "flex", "bison": "bison", "bc": "bc", "tar": "tar", "xz": "xz-utils"}
+_TOOLS = {
+    "make": "make",
+    "gcc": "gcc libc6-dev",
+    "flex": "flex",
+    "bison": "bison",
+    "bc": "bc",
+    "tar": "tar",
+    "xz": "xz-utils",
+}
 _FIRMWARE = Path("usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.elf")
 #: What the kernel would otherwise take from the machine: with it the same sources give the same cycle counts.
 _REPRODUCIBLE = {
@@ -128,10 +136,12 @@ def _check_tools(cross_compile: str) -> None:
 
 def _clean(root: Path, progress: Progress) -> None:
     """Removes what a complete build does not need, also what interrupted ones left."""
-    for pattern in ("tmp-*", "source-*", "build-kernel-*"):
+    for pattern in ("source-*", "build-kernel-*"):
         for path in root.glob(pattern):
-            progress.step("removing the kernel sources")
-            shutil.rmtree(path, ignore_errors=True)
+            os.rename(path, tempfile.mkdtemp(prefix="tmp-", dir=root))  # nothing of it is to be used half removed
+    for path in root.glob("tmp-*"):
+        progress.step("removing the kernel sources")
+        shutil.rmtree(path, ignore_errors=True)
 
 
 # -- OpenSBI --------------------------------------------------------------------------------------------------------
@@ -160,6 +170,11 @@ def _kernel(root: Path, source: Path | None, cross_compile: str, progress: Progr
     if source is not None and source.is_dir():
         if not (source / "scripts/kconfig/merge_config.sh").exists():
             raise UserError(f"{source} is no kernel source tree: give its top directory as --source.")
+        if (source / ".config").exists() or (source / "include/config").exists():
+            raise UserError(
+                f"Something was built in {source}, which make does not let go with a build elsewhere: run "
+                "`make mrproper` there, or give `entresol linux` its Image as --kernel."
+            )
         # the tree may change at any time: only make knows what that means
         key = _digest(os.fsencode(source.resolve()), compiler, FRAGMENT.read_bytes())
         return _build(root, f"tree-{key}", source.resolve(), cross_compile, progress)
@@ -177,7 +192,7 @@ def _kernel(root: Path, source: Path | None, cross_compile: str, progress: Progr
     if not unpacked.exists():
         progress.step("unpacking the kernel sources")
         with _scratch(root) as scratch:
-            _run(["tar", "-xf", str(archive), "-C", str(scratch), "--strip-components=1"], root)
+            _run(["tar", "-xf", str(archive.resolve()), "-C", str(scratch), "--strip-components=1"], root)
             os.rename(scratch, unpacked)
     return _build(root, f"kernel-{key}", unpacked, cross_compile, progress)
 
@@ -266,13 +281,17 @@ def _package(root: Path, name: str, supply: str, progress: Progress) -> Path:
 
 
 def _run(command: Sequence[str], root: Path, line: Callable[[str], None] | None = None) -> None:
-    """Run a command with its output in a log; `line` is told each line of it.  Raises `UserError` when it fails."""
+    """Run a command in `root`, with its output in a log there; `line` is told each line of it.
+
+    Raises:
+        UserError: it fails.
+    """
     log = root / "failed.log"
     with (
         open(log, "w") as file,
         # leaving the block waits for it: an interrupt reaches make as well, which then removes what is incomplete
         subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            command, cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             errors="replace", env=os.environ | _REPRODUCIBLE,
         ) as process,
     ):  # fmt: skip

@@ -165,6 +165,12 @@ u64 *new_guest_table(void);                 // a root table for hgatp (16 KiB): 
 // The entry that maps `address` at `level` (0: 4 KiB, 1: 2 MiB, 2: 1 GiB); tables above it are made.
 u64 *pte_at(u64 *root, u64 address, int level);
 
+#ifdef SINVAL  // the same programs with Svinval's instructions in place of the fences
+__asm__(".macro sfence.vma address=zero, asid=zero\nsfence.w.inval\nsinval.vma \\address, \\asid\nsfence.inval.ir\n.endm\n"
+        ".macro hfence.vvma address=zero, asid=zero\nsfence.w.inval\nhinval.vvma \\address, \\asid\nsfence.inval.ir\n.endm\n"
+        ".macro hfence.gvma address=zero, vmid=zero\nsfence.w.inval\nhinval.gvma \\address, \\vmid\nsfence.inval.ir\n.endm");
+#endif
+
 static inline void sfence(void) { __asm__ volatile("sfence.vma" : : : "memory"); }
 static inline void hfence_vvma(void) { __asm__ volatile("hfence.vvma" : : : "memory"); }
 static inline void hfence_gvma(void) { __asm__ volatile("hfence.gvma" : : : "memory"); }

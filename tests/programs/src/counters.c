@@ -3,6 +3,10 @@
 
 CODE(ten, "csrr a0, instret\n.rept 8\naddi a1, a1, 1\n.endr\ncsrr t0, instret\nsub a0, t0, a0");
 
+CODE(trap_ecall, "ecall");
+CODE(trap_ebreak, "ebreak");
+CODE(trap_illegal, ".word 0xffffffff");
+
 void main(void) {
     csr_write(mcounteren, 7);
     csr_write(hcounteren, 7);
@@ -19,7 +23,18 @@ void main(void) {
         equal(value, 1000);
         __asm__ volatile("li t0, 1000\ncsrw minstret, t0\nnop\ncsrr %0, minstret" : "=r"(value) : : "t0");
         equal(value, 1001);
-        // a trap is not a retired instruction: ecall is not counted, the handler's instructions are
+        // instructions that trap do not retire; the handler's instructions do
+        context("traps", 0, 0);
+        u8 *const entries[] = {trap_ecall, trap_ebreak, trap_illegal};
+        u64 counts[3];
+        for (volatile int i = 0; i < 3; i++) {
+            u64 entry = (u64)entries[i];
+            u64 before = csr_read(minstret);
+            probe(M, entry, 0, 0, 0, 0);
+            counts[i] = csr_read(minstret) - before;
+        }
+        equal(counts[0], counts[2]);
+        equal(counts[1], counts[2]);
     }
     context("cycle", 0, 0);
     u64 first = csr_read(mcycle), second = csr_read(cycle);
@@ -39,7 +54,18 @@ void main(void) {
         equal(csr_read(minstret), instructions);
         csr_write(mcountinhibit, 0);
         check(csr_read(mcycle) - first < 1000);
+        // a counter that stands still can be read
+        csr_write(mcountinhibit, 5);
+        equal(probe_insn(U, CSRR(A0, 0xc00), 0, 0)->a0, csr_read(mcycle));
+        csr_write(mcountinhibit, 0);
     }
+    // one that may not be read goes on
+    context("mcounteren", 0, 0);
+    csr_write(mcounteren, 0);
+    first = csr_read(mcycle);
+    equal(probe_insn(HS, CSRR(A0, 0xc00), 0, 0)->cause, ILLEGAL);
+    check(csr_read(mcycle) - first > 10);
+    csr_write(mcounteren, 7);
     if (!deviates(SPIKE, "has no time CSR")) {
         context("time", 0, 0);
         // the CSR is the CLINT's mtime

@@ -15,7 +15,14 @@ CODE(count, "li t2, 20\n1: lr.w.aq t0, (a0)\naddi t0, t0, 3\nsc.w.rl t1, t0, (a0
 CODE(after_trap, "lr.d t0, (a0)\n");
 CODE(sign, "lr.w a0, (a0)");
 
+CODE(return_from_trap, "lr.d t0, (a0)\ncsrw sepc, a2\ncsrs sstatus, a3\nsret");
+
 void main(void) {
+    // after reset there is no reservation
+    u64 failed;
+    __asm__ volatile("sc.d %0, zero, (%1)" : "=r"(failed) : "r"(data) : "memory");
+    context("after reset", 0, 0);
+    equal(failed, 1);
     static const enum mode modes[] = {M, HS, U, VS, VU};
     for (int m = 0; m < 5; m++) {
         enum mode mode = modes[m];
@@ -50,6 +57,8 @@ void main(void) {
     if (!deviates(QEMU, "keeps it") && !deviates(SPIKE, "keeps it")) {
         probe(U, (u64)after_trap, (u64)data, 0, 0, 0);
         equal(probe(U, (u64)alone, (u64)data, 7, 0, 0)->a0, 1);
+        equal(data[0], 77);
+        equal(probe(HS, (u64)return_from_trap, (u64)data, 7, (u64)alone, MSTATUS_SPP)->a0, 1);
         equal(data[0], 77);
     }
 }

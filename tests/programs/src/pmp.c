@@ -181,6 +181,15 @@ static void page_tables(void) {
         context("page tables", access, 0);
         refused(HS, access, WINDOW);
     }
+    // MXR and SUM are about page-table entries: they do not make a region readable
+    context("MXR and SUM", 0, 0);
+    csr_write(pmpaddr0, (u64)data >> 2 | 0x1ff);
+    configure(CONFIG(NAPOT | X, 0, 0, 0));
+    csr_set(mstatus, MSTATUS_MXR | MSTATUS_SUM);
+    sfence();
+    refused(HS, READ, WINDOW);
+    csr_clear(mstatus, MSTATUS_MXR | MSTATUS_SUM);
+    csr_write(pmpaddr0, (u64)pte >> 2 | 0x1ff);
     configure(CONFIG(NAPOT | R, 0, 0, 0));
     sfence();
     write_code(data);

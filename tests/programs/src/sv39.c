@@ -265,6 +265,11 @@ static void address_spaces(void) {
     equal(try(SUPERVISOR, READ, WINDOW + 8)->a0, 100);
     set_atp(ATP_ID(root, 1));
     equal(try(SUPERVISOR, READ, WINDOW + 8)->a0, 100);
+    // a fence of an address that is none
+    context("fence of no address", 0, 0);
+    code_offset = 0;
+    check(completed(probe_insn(SUPERVISOR, SFENCE_VMA(A1, 0), 0, BIT(45))));
+    check(completed(probe_insn(SUPERVISOR, SFENCE_VMA(A1, A0), 1, BIT(63) | WINDOW)));
     // the supervisor's own fence
     context("the mode's own fence", 0, 0);
     *pte = PTE(data[1], bits);
@@ -322,6 +327,24 @@ static void modify_privilege(void) {
     trap = probe(M, (u64)modified, 0, WINDOW, MSTATUS_MPRV | 1 << 11 | (GUEST ? MSTATUS_MPV : 0), 0);
     check(completed(trap));
     equal(trap->a0, 100);
+    // SUM counts for MPP = S
+    *pte |= PTE_U;
+    fence();
+    for (int sum = 0; sum < 2; sum++) {
+        if (GUEST && !sum && deviates(QEMU, "does not look at vsstatus.SUM")) continue;
+        if (sum) status_set(MSTATUS_SUM);
+        trap = probe(M, (u64)modified, 0, WINDOW, MSTATUS_MPRV | 1 << 11 | (GUEST ? MSTATUS_MPV : 0), 0);
+        equal(trap->cause, sum ? ECALL_M : LOAD_PAGE);
+    }
+    status_clear(MSTATUS_SUM);
+    // without translation neither SUM nor MXR matters
+    context("SUM and MXR in Bare", 0, 0);
+    set_atp(0);
+    for (int flags = 0; flags < 4; flags++) {
+        status_set((flags & 1 ? MSTATUS_SUM : 0) | (flags & 2 ? MSTATUS_MXR : 0));
+        equal(try(SUPERVISOR, READ, (u64)&data[0][1])->a0, 100);
+        status_clear(MSTATUS_SUM | MSTATUS_MXR);
+    }
 }
 
 void main(void) {

@@ -75,7 +75,10 @@ def test_isa_string_is_in_canonical_order():
     assert device_tree_extensions(config)[:5] == ["i", "m", "a", "c", "h"]
 
 
-@pytest.mark.rule("misa_mxl_enc", "misa_extensions_enc", "misa_b_op")
+@pytest.mark.rule(
+    "misa_mxl_enc", "misa_extensions_enc", "misa_b_op", "misa_extensions_op", "misa_i_op", "misa_m_op", "misa_s_op",
+    "misa_u_op", "misa_x_op",
+)
 def test_misa():
     assert misa(of("i", "m", "a", "c", "s", "u", "h")) == 2 << 62 | 0x14_1185
     assert misa(of("i", "zba", "zbb")) == 2 << 62 | 1 << 8

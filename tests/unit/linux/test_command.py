@@ -19,6 +19,8 @@ def surroundings(tmp_path, monkeypatch):
     (tmp_path / "fw.bin").write_bytes(bytes(64))
     header = bytes(16) + (40 << 20).to_bytes(8, "little") + bytes(32) + b"RSC\x05" + bytes(8)
     (tmp_path / "Image").write_bytes(header)
+    (tmp_path / "small").write_bytes(bytes(56) + b"RSC\x05" + bytes(8))
+    (tmp_path / "empty").touch()
 
 
 OWN = ["--firmware", "fw.bin", "--kernel", "Image"]
@@ -39,6 +41,9 @@ OWN = ["--firmware", "fw.bin", "--kernel", "Image"]
         (["--firmware", "fw.bin", "--kernel", "missing"], "missing cannot be read"),
         (["--firmware", "fw.bin", "--kernel", "fw.bin"], "no Linux Image"),
         (OWN, "Image needs 40 MiB"),
+        (["--firmware", "small", "--kernel", "small"], "give it as --kernel"),
+        (["--firmware", "fw.bin", "--kernel", "small", "--dtb", "small"], "small is no device tree blob"),
+        (["--firmware", "fw.bin", "--kernel", "small", "--initrd", "empty"], "empty is empty"),
         (["prepare", "--source", "missing", "--jobs", "2"], "unrecognized arguments"),
     ],
 )

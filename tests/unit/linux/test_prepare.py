@@ -59,7 +59,7 @@ def compilers(tools):
 def tree(tmp_path):
     script = tmp_path / "linux-6.1" / "scripts" / "kconfig" / "merge_config.sh"
     script.parent.mkdir(parents=True)
-    script.write_text("#!/bin/sh\n")
+    script.write_text("#!/bin/sh\n: > .tmp.config\n")  # the real one leaves that when it is interrupted
     script.chmod(0o755)
     return tmp_path / "linux-6.1"
 
@@ -122,11 +122,29 @@ def test_a_tree_of_the_user(compilers, tree, firmware, cache):
     assert (cache / "steps").read_text().count(" Image\n") == 2
 
 
-def test_an_archive_is_built_once_and_goes_on_after_a_failure(compilers, tools, tree, firmware, cache, tmp_path):
+def test_the_directory_of_the_user_stays_as_it_is(compilers, tree, firmware, cache, tmp_path, monkeypatch):
+    monkeypatch.chdir(tree)
+    before = {*tree.rglob("*")}
+    prepare.prepare(firmware=prepare.Path("../fw_jump.elf"), source=prepare.Path("."))
+    assert {*tree.rglob("*")} == before
+
+
+@pytest.mark.parametrize("left", [".config", "include/config"])
+def test_a_tree_in_which_something_was_built(compilers, tree, firmware, left):
+    (tree / left).mkdir(parents=True)
+    with pytest.raises(UserError, match=r"run `make mrproper` there, or give `entresol linux` its Image"):
+        prepare.prepare(firmware=firmware, source=tree)
+
+
+def test_an_archive_is_built_once_and_goes_on_after_a_failure(
+    compilers, tools, tree, firmware, cache, tmp_path, monkeypatch
+):
     archive = tmp_path / "linux.tar.xz"
     subprocess.run(
         ["/usr/bin/env", "PATH=/usr/bin:/bin", "tar", "-cJf", archive, "-C", tmp_path, tree.name], check=True
     )
+    monkeypatch.chdir(tmp_path)
+    archive = prepare.Path(archive.name)
     cache.mkdir(parents=True)
     (cache / "broken").touch()
     with pytest.raises(UserError, match=r"make ended with status 2 \(\*\*\* no space\): see .*failed.log"):

@@ -125,7 +125,13 @@ def test_silence(start, monkeypatch):
     assert outcome.result is Result.HUNG and "silent for 300" in outcome.text
     assert script.counters.cycles == 690
     script.counters.last_mode, script.counters.last_pc = 1, 0xFFFF_FFFF_8000_0104
-    assert boot.where() == "pc 0xffffffff80000104 (wait_forever+0x4) in mode HS; last milestone: firmware banner"
+    stands = "pc 0xffffffff80000104 (wait_forever+0x4) in mode HS; last trap: "
+    assert boot.where() == f"{stands}none; last milestone: firmware banner"
+    script.counters.last_trap, script.counters.last_trap_pc = 1 + 20, 0xFFFF_FFFF_8000_0100
+    script.counters.last_trap_mode, script.counters.last_trap_target = 5, 1
+    script.counters.last_trap_cycle = 690 - 5
+    trap = "instruction guest page fault from VS to HS, 5 cycles ago, pc 0xffffffff80000100 (wait_forever+0x0)"
+    assert boot.where() == f"{stands}{trap}; last milestone: firmware banner"
 
 
 @pytest.mark.parametrize("patience", [0, 5000])
@@ -141,11 +147,20 @@ def test_summary():
         "milestones": [{"name": "kernel start", "cycles": 1234567, "instructions": 12}],
         "modes": {"HS": {"cycles": 3000, "instructions": 1200}, "VS": {"cycles": 0, "instructions": 0}},
         "lost_cycles": {"branch": 30, "frontend": 300, "wfi": 0},
-        "traps": [{"target": "HS", "name": "ecall from vs", "count": 3}, {"target": "M", "name": "x", "count": 1}],
+        "traps": [
+            {"from": "HS", "target": "M", "name": "x", "count": 1},
+            {"from": "VS", "target": "HS", "name": "ecall from vs", "count": 3},
+            {"from": "VU", "target": "HS", "name": "STI interrupt", "count": 4},
+            {"from": "VU", "target": "VS", "name": "ecall from u", "count": 5},
+            {"from": "U", "target": "HS", "name": "STI interrupt", "count": 6},
+        ],
     })  # fmt: skip
     rows = [line.split() for line in text.splitlines()]
     assert ["kernel", "start", "1,234,567", "12"] in rows
     assert ["HS", "3,000", "1,200", "2.50"] in rows and ["VS", "0", "0", "-"] in rows
     assert rows.index(["frontend", "300", "10.0%"]) < rows.index(["branch", "30", "1.0%"])
     assert not any(row[:1] == ["wfi"] for row in rows)
-    assert rows.index(["x", "M", "1"]) < rows.index(["ecall", "from", "vs", "HS", "3"])
+    assert [row and row[0] for row in rows[rows.index(["exit", "from", "the", "guest", "from", "to", "count"]) :]] == [
+        "exit", "STI", "ecall", "all", [], "other", "STI", "ecall", "x", "all",
+    ]  # fmt: skip
+    assert rows.count(["all", "7"]) == 1 and rows.count(["all", "12"]) == 1

@@ -23,7 +23,10 @@ def scene(bench, lsu, scenario, **options):
     return dut(body)
 
 
-@pytest.mark.rule("amo_alignment", "LR_SC_ALIGNMENT")
+@pytest.mark.rule(
+    "amo_alignment", "LR_SC_ALIGNMENT", "MCAUSE_EXCCODE_MISALIGNED_VS_FAULT_PRI", "pma_mag_op_amo", "pma_mag_op_rsrv",
+    "PMA_MAG_EXC",
+)
 @pytest.mark.parametrize("op", [LR, SC, LsuOp.AMOADD])
 @pytest.mark.parametrize("vaddr", [0x10004, 0x10001, 0x99999, 0x20004])
 def test_misaligned_atomic_is_an_address_misaligned_exception_before_any_other(bench, lsu, op, vaddr):
@@ -37,6 +40,10 @@ def test_misaligned_atomic_is_an_address_misaligned_exception_before_any_other(b
     scene(bench, lsu, scenario, pages={0x10: lsu.Page(RAM >> 12), 0x20: lsu.Page(IO >> 12, io=True)})
 
 
+@pytest.mark.rule(
+    "pma_io_rwx_per_sz", "pma_idp_misaligned_exc", "pma_amo_far_subset_proc", "pma_rsrv_levels", "PMA_MAG_EXC",
+    "pma_precise_recom",
+)
 @pytest.mark.parametrize(("op", "vaddr", "size", "cause"), [
     (LOAD, 0x20001, 1, 5), (STORE, 0x20006, 2, 7), (LOAD, 0x20004, 3, 5), (LR, 0x20000, 3, 5), (SC, 0x20000, 3, 7),
     (LsuOp.AMOSWAP, 0x20000, 2, 7), (LsuOp.CBO_ZERO, 0x20000, 0, 7), (LsuOp.CBO_CLEAN, 0x20000, 0, 7),
@@ -52,6 +59,7 @@ def test_what_io_does_not_take_is_an_access_fault(bench, lsu, op, vaddr, size, c
     scene(bench, lsu, scenario, pages=pages, io=lambda address: address < RAM)
 
 
+@pytest.mark.rule("pma_non_cacheable", "pma_mo_io_chan_1", "pma_mo_io_chan_other", "PMA_MO_DYN", "pma_mo_io_chan_0")
 def test_io_accesses_have_their_size_and_order(bench, lsu):
     async def scenario(dut):
         ops = []
@@ -66,6 +74,10 @@ def test_io_accesses_have_their_size_and_order(bench, lsu):
     scene(bench, lsu, scenario, pages={0x20: lsu.Page(IO >> 12, io=True)}, io=lambda address: address < RAM)
 
 
+@pytest.mark.rule(
+    "pma_mo_io_chan_1", "menvcfg_fiom_fence_op", "menvcfg_fiom_atomic_op", "menvcfg_fiom_fence_presuc_op",
+    "senvcfg_fiom_op", "senvcfg_fiom_op_atomic", "henvcfg_fiom_op", "henvcfg_fiom_order",
+)
 def test_io_write_has_its_response_before_the_next_access(bench, lsu):
     async def scenario(dut):
         dut.queue.extend([lsu.Op(STORE, 0x20000, 3, 1), lsu.Op(STORE, 0x20008, 3, 2), lsu.Op(LOAD, 0x20000)])
@@ -79,6 +91,7 @@ def test_io_write_has_its_response_before_the_next_access(bench, lsu):
           write_latency=(20, 20), read_latency=(20, 20))
 
 
+@pytest.mark.rule("pma_precise_recom")
 @pytest.mark.parametrize(("op", "size"), [(LOAD, 3), (STORE, 3), (LOAD, 0), (STORE, 0)])
 def test_bus_error_of_io_is_an_access_fault(bench, lsu, op, size):
     async def scenario(dut):
@@ -130,7 +143,7 @@ def test_fault_in_the_second_page_changes_nothing(bench, lsu, op):
     scene(bench, lsu, scenario, pages={0x10: lsu.Page(RAM >> 12), 0x11: lsu.Page(0x80001, read=False, write=False)})
 
 
-@pytest.mark.rule("zicclsm_misaligned_support")
+@pytest.mark.rule("zicclsm_misaligned_support", "PMA_MAG_OP_LDST")
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_every_misaligned_position(bench, lsu, size):
     async def scenario(dut):
@@ -203,6 +216,7 @@ def test_killed_access_has_no_effect(bench, lsu, op, cached):
     scene(bench, lsu, scenario)
 
 
+@pytest.mark.rule("pma_idp_no_spec")
 def test_killed_io_access_never_reaches_the_bus(bench, lsu):
     async def scenario(dut):
         await dut.run(lsu.Op(LOAD, 0x20000), lsu.Op(LOAD, 0x20008, kill=True), lsu.Op(STORE, 0x20008, kill=True))

@@ -1,5 +1,6 @@
 """Physical memory attributes of every page near a region's edge."""
 
+import pytest
 from amaranth.sim import Simulator
 from mmu_bench import make_config
 
@@ -7,6 +8,7 @@ from entresol.config import VIRT_REGIONS
 from entresol.mmu.pma import Pma
 
 
+@pytest.mark.rule("pma_mm_vs_io_def", "pma_indep_exec_context")
 def test_regions():
     config = make_config(regions=VIRT_REGIONS)
     dut = Pma(config)

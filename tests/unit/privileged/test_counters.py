@@ -10,6 +10,7 @@ INHIBIT = 0x320
 
 @pytest.mark.rule(
     "mcycle_op", "mcycle_wr", "minstret_wr", "mcountinhibit_op", "cycle_op", "instret_op", "hpmcounter_op",
+    "mcycle_rst", "MCYCLE_SHARED",
 )
 def test_cycles(bench):
     async def scenario(b):
@@ -32,7 +33,7 @@ def test_cycles(bench):
     bench.run(scenario)
 
 
-@pytest.mark.rule("minstret_op", "mcycle_wr", "minstret_wr")
+@pytest.mark.rule("minstret_op", "mcycle_wr", "minstret_wr", "minstret_rst")
 def test_instructions(bench):
     async def scenario(b):
         b.set(retired=1)
@@ -55,7 +56,9 @@ def test_instructions(bench):
     bench.run(scenario)
 
 
-@pytest.mark.rule("mhpmevent_enc", "mhpmevent_op", "MHPMEVENT_WARL", "MHPMCOUNTER_N_SZ", "mcountinhibit_op")
+@pytest.mark.rule(
+    "mhpmevent_enc", "mhpmevent_op", "MHPMEVENT_WARL", "MHPMCOUNTER_N_SZ", "mcountinhibit_op", "m_mode_perf_monitoring",
+)
 def test_events(bench):
     async def scenario(b):
         names = list(Events.as_shape().members)

@@ -132,9 +132,12 @@ def set_state(ctx, dut, state):
     "mcounteren_tm_clr", "mcounteren_tm_set", "scounteren_op", "H_virtinst_vs_nonhighctr_h0_m1",
     "H_virtinst_vu_nonhighctr_h0_s0_m1", "H_virtinst_vu_vs_nonhigh_allowedhs_tvm0",
     "H_virtinst_vu_nonhigh_supervisor_allowedhs_tvm0", "H_cause_virtual_instruction", "Zicsr_rw", "Zicsr_access",
-    "Zicsr_higher_priv", "Zicsr_illegal_mode", "Zicsr_illegal_acc", "menvcfg_stce_op",
-    "stateen_illegal_state_access", "mstateen0_envcfg_op", "hstateen0_envcfg_op", "mstateen0_se0_op",
-    "hstateen0_se0_op", "mstateen_bit_63_op", "hstateen_bit_63_op", "stateen_op",
+    "Zicsr_higher_priv", "Zicsr_illegal_mode", "Zicsr_illegal_acc", "menvcfg_stce_op", "stateen_illegal_state_access",
+    "mstateen0_envcfg_op", "hstateen0_envcfg_op", "mstateen0_se0_op", "hstateen0_se0_op", "mstateen_bit_63_op",
+    "hstateen_bit_63_op", "stateen_op", "M_highest_priv_mode", "M_access_all_lower_priv_CSRs", "mcounteren_op",
+    "mcounteren_enc", "cycle_rdonly", "instret_rdonly", "hpmcounter_rdonly", "time_rdonly", "pmp_csr_mode",
+    "sstatus_mode", "stvec_mode", "sie_mode", "scounteren_mode", "sscratch_mode", "stval_mode", "senvcfg_mode",
+    "satp_mode", "Zicsr_write_ro", "always_priv_level", "non_priv_exc",
 )
 def test_every_register_in_every_mode(everything_config):
     dut = CsrAccess(everything_config)
@@ -178,7 +181,9 @@ def test_satp_in_virtual_machines(everything_config):
     simulate(dut, scenario)
 
 
-@pytest.mark.rule("pmp_cfg_rv64_illegal", "menvcfgh_acc", "H_illegal_high_half", "Zicsr_debug_illegal")
+@pytest.mark.rule(
+    "pmp_cfg_rv64_illegal", "menvcfgh_acc", "H_illegal_high_half", "Zicsr_debug_illegal", "MEDELEGH_OMIT_XLEN64",
+)
 def test_exactly_the_implemented_registers_exist(everything_config):
     dut = CsrAccess(everything_config)
 

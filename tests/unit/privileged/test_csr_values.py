@@ -115,7 +115,37 @@ def test_the_list_is_complete(everything_config):
     "hgatp_acc", "vsstatus_sz", "vsstatus_uxl_op", "VSSTATUS_UXL_WARL", "vsstatus_sd_xs_op", "VSSTATUS_UBE",
     "vsip_vsie_sz", "VSIP_WARL", "VSIE_WARL", "vsip_vsie_lcofi", "vstvec_sz", "VSTVEC_MODE_WARL", "VSTVEC_BASE_WARL",
     "vsscratch_sz", "vspec_sz", "vscause_sz", "vstval_sz", "mtval2_sz", "mtval2_acc", "MTVAL2_WARL", "mtinst_sz",
-    "mtinst_acc", "mtinst_val", "MTINST_WARL", "vstimecmp_sz", "vstimecmp_acc",
+    "mtinst_acc", "mtinst_val", "MTINST_WARL", "vstimecmp_sz", "vstimecmp_acc", "misa_acc", "MISA_WARL",
+    "misa_always_rd", "MISA_CSR_IMPLEMENTED", "misa_enc", "misa_mxl_op", "MXLEN", "misa_mxl_acc", "misa_sz",
+    "MISA_EXTENSIONS_WARL", "MISA_EXTENSIONS_WRITABLE_BITS", "misa_extensions_rsv_ret_0", "misa_e_not_i", "misa_e_acc",
+    "mvendorid_sz", "mvendorid_acc", "mvendorid_op", "VENDOR_ID_BANK", "VENDOR_ID_OFFSET", "mvendorid_always_rd",
+    "mvendorid_enc", "marchid_sz", "marchid_acc", "marchid_op", "ARCH_ID", "marchid_always_rd", "mimpid_op", "IMP_ID",
+    "mimpid_always_rd", "mhartid_sz", "mhartid_acc", "mhartid_op", "HART_ID", "mhartid_always_rd",
+    "mhartid_one_is_zero", "mstatus_sz", "mstatus_acc", "mstatus_spp_sz", "MSTATUS_SXL_WARL", "MSTATUS_UXL_WARL",
+    "mstatus_sxl_op", "mstatus_uxl_op", "mstatus_sxl_enc", "mstatus_uxl_enc", "MSTATUS_SXL_RDONLY_MXLEN64",
+    "mstatus_uxl_rdonly_mxlen64", "MSTATUS_UXL_LEGAL_VALS_SMODE", "MSTATUS_MBE_WARL", "MSTATUS_SBE_WARL",
+    "MSTATUS_UBE_WARL", "mstatus_mbe_op", "mstatus_sbe_op", "MSTATUS_SBE_ROCOPY", "mstatus_ube_op",
+    "MSTATUS_UBE_ROCOPY", "MSTATUS_TW_WARL", "mstatus_tw_acc", "MSTATUS_TSR_WARL", "MSTATUS_TSR_ACC",
+    "SXLEN", "UXLEN", "mtvec_enc", "mtvec_sz", "mtvec_acc", "MTVEC_WARL", "mtvec_mandatory",
+    "MTVEC_RDONLY", "MTVEC_BASE_ALIGN_FUNC_MODE", "medeleg_sz", "medeleg_acc", "mideleg_sz", "mideleg_acc",
+    "medeleg_mandatory_S_mode", "mideleg_mandatory_S_mode", "MEDELEG_WARL", "MIDELEG_WARL", "MIDELEG_RD1_LOWER_LEVEL",
+    "mie_sz", "mie_acc", "MIE_WARL", "mie_bits_wr", "mie_bits_rdonly0", "mie_std_enc", "MIE_MSIE_MAYBE_RDONLY0",
+    "mcycle_sz", "mcycle_rst", "minstret_sz", "minstret_rst", "mhpmcounter_num", "MHPMCOUNTER_WARL",
+    "mhpmcounter_mandatory", "mcounteren_sz", "mcounteren_enc", "MCOUNTEREN_CY_RDONLY0", "MCOUNTEREN_TM_RDONLY0",
+    "MCOUNTEREN_IR_RDONLY0", "MCOUNTEREN_HPM_N_RDONLY0", "mcountinhibit_enc", "mcountinhibit_sz", "MCOUNTINHIBIT_WARL",
+    "mscratch_sz", "mscratch_acc", "mscratch_enc", "mepc_sz", "mepc_acc", "MEPC_WARL", "MEPC_INV_ADDR_CONV", "mepc_enc",
+    "mcause_sz", "mcause_acc", "mcause_enc", "MCAUSE_EXCCODE_WLRL", "mtval_sz", "mtval_acc", "mtval_enc",
+    "mtval_vaddr_and_0_sz", "mtval_instr_bits_sz", "MTVAL_RDONLY0", "MTVAL_WARL", "MTVAL_INV_ADDR_CONV",
+    "mconfigptr_sz", "mconfigptr_acc", "mconfigptr_enc", "mconfigptr_op", "mconfigptr_align", "mconfigptr_mandatory",
+    "MCONFIGPTR_VAL", "menvcfg_sz", "menvcfg_acc", "menvcfg_enc", "sstatus_sz", "sstatus_spp_sz", "sstatus_sie_sz",
+    "sstatus_spie_sz", "sstatus_uxl_acc", "sstatus_uxl_op", "sstatus_uxl_sz", "SSTATUS_UXL_WARL", "sstatus_mxr_sz",
+    "sstatus_mxr_acc", "sstatus_sum_sz", "sstatus_sum_acc", "SSTATUS_UBE_WARL", "sstatus_ube_sz", "sstatus_ube_acc",
+    "sstatus_ube_op", "stvec_sz", "stvec_acc", "STVEC_MODE_WARL", "STVEC_BASE_WARL", "sip_sz", "sie_sz",
+    "sip_sie_bits_sz", "sie_seie_acc", "sie_stie_acc", "SEI_INTR_IMPL", "STI_INTR_IMPL", "SSI_INTR_IMPL",
+    "scounteren_sz", "SCOUNTEREN_WARL", "sscratch_sz", "sscratch_acc", "sepc_sz", "sepc_acc_invalid_addr",
+    "SEPC_ACC_INVALID_WARL", "scause_sz", "scause_acc", "scause_interrupt_sz", "SCAUSE_EXCEPTION_CODE_ACC", "stval_sz",
+    "stval_acc", "STVAL_WARL", "senvcfg_sz", "senvcfg_acc", "senvcfg_fiom_sz", "stimecmp_stimecmph_sz_acc",
+    "Zicsr_write_ro", "Zicsr_wlrl", "ZICSR_WLRL_EXCEPTION",
 )
 def test_ones_and_zeros(bench):
     async def scenario(b):
@@ -177,7 +207,9 @@ def test_supervisor_registers_are_replaced_in_virtual_machines(bench):
 
 @pytest.mark.rule(
     "satp_mode_op_unsupported", "HGATP_MODE_WARL", "vsatp_mode_unsupported_v0", "hgatp_sz", "hgatp_mode_sv", "vsatp_sz",
-    "vsatp_ppn_sv39_sv48_sv57_sz", "VSATP_MODE_UNSUPPORTED_V0_WARL",
+    "vsatp_ppn_sv39_sv48_sv57_sz", "VSATP_MODE_UNSUPPORTED_V0_WARL", "satp_sz", "satp_acc", "satp_mode_sz",
+    "satp_mode_acc", "satp_mode_op", "satp_mode_sxlen64", "satp_ppn_sv39_sz", "satp_ppn_sv48_sz",
+    "svbare_satp_mode_bare",
 )
 def test_modes_of_translation(bench):
     async def scenario(b):
@@ -218,7 +250,10 @@ def test_read_modify_write(bench):
     bench.run(scenario)
 
 
-@pytest.mark.rule("MSTATUS_XPP_WARL", "mstatus_mpp_sz", "MENVCFG_CBIE_WARL", "menvcfg_cbie_op", "HENVCFG_CBIE_WARL")
+@pytest.mark.rule(
+    "MSTATUS_XPP_WARL", "mstatus_mpp_sz", "MENVCFG_CBIE_WARL", "menvcfg_cbie_op", "HENVCFG_CBIE_WARL",
+    "SENVCFG_CBIE_WARL",
+)
 def test_reserved_values(bench):
     async def scenario(b):
         for written, read in ((0, 0), (1, 1), (3, 3), (2, 0)):
@@ -237,7 +272,7 @@ def test_reserved_values(bench):
 
 @pytest.mark.rule(
     "menvcfg_stce_op", "menvcfg_adue_henvcfg_adue_rdonly0", "menvcfg_pbmte_henvcfg_pbmte_rdonly0",
-    "mstateen_lower_priv_roz", "hstateen_bit_63_writable",
+    "mstateen_lower_priv_roz", "hstateen_bit_63_writable", "menvcfg_op", "Svadu_hypervisor_adue_writable",
 )
 def test_what_a_higher_register_turns_off_reads_as_zero(bench):
     async def scenario(b):
@@ -267,7 +302,8 @@ def test_what_a_higher_register_turns_off_reads_as_zero(bench):
 
 @pytest.mark.rule(
     "pmp_l_bit_function", "pmp_l_bit_write_protection", "PMPCFG_WARL", "pmp_cfg_rv64_layout", "PMPADDR_WARL",
-    "PMP_A_L_RST", "hgatp_op_hfence_gvma",
+    "PMP_A_L_RST", "hgatp_op_hfence_gvma", "pmp_entry_structure", "pmp_addr_registers", "pmp_addr_encoding",
+    "pmp_sfence_required", "satp_op_sfence_vma",
 )
 def test_pmp(bench):
     async def scenario(b):
@@ -326,7 +362,9 @@ def test_writes_that_flush(bench):
     bench.run(scenario)
 
 
-@pytest.mark.rule("sstatus_acc", "mstatus_xpie_op", "mstatus_xpp_op")
+@pytest.mark.rule(
+    "sstatus_acc", "mstatus_xpie_op", "mstatus_xpp_op", "sstatus_mode", "sstatus_mxr_acc", "sstatus_sum_acc",
+)
 def test_sstatus_is_part_of_mstatus(bench):
     async def scenario(b):
         await b.write(0x300, STATUS)
@@ -347,7 +385,8 @@ def test_sstatus_is_part_of_mstatus(bench):
 
 @pytest.mark.rule(
     "M_mode_at_rst", "mstatus_mie_rst", "mstatus_mprv_rst", "hgatp_vsatp_mode_rst", "mcause_rst_zero",
-    "mstateen_zero_initialization", "misa_extensions_rst",
+    "mstateen_zero_initialization", "misa_extensions_rst", "mstatus_mbe_rst", "warl_rst", "MCAUSE_RST_VAL",
+    "MCAUSE_RST_ALIAS_OK",
 )
 def test_reset(bench):
     async def scenario(b):
@@ -355,8 +394,27 @@ def test_reset(bench):
         for address in (0x304, 0x342, 0x30C, 0x30F, 0x680, 0x280, 0x180, 0x3A0, 0x302):
             assert b.read(address) == 0
         assert b.read(0x300) == XL64 | 2 << 34
+        # what registers hold is something that they can hold
+        for address in set(VALUES) - {0xB00, 0xB02}:
+            value = b.read(address)
+            await b.write(address, value)
+            assert b.read(address) == value, hex(address)
 
     bench.run(scenario)
+
+
+@pytest.mark.rule(
+    "menvcfg_pbmte_rdonly0", "menvcfg_adue_rdonly0", "menvcfg_stce_rdonly0", "menvcfg_cbze_rdonly0",
+    "menvcfg_cbcfe_rdonly0", "menvcfg_cbie_rdonly0", "menvcfg_pmm_rdonly0", "menvcfg_cde_rdonly0",
+    "menvcfg_sse_rdonly0", "MENVCFG_FIOM_RDONLY0_OK",
+)
+def test_fields_of_absent_extensions_are_zero(small_bench):
+    async def scenario(b):
+        for address in (0x30A, 0x60A, 0x10A):
+            await b.write(address, ONES)
+            assert b.read(address) == 1  # FIOM
+
+    small_bench.run(scenario)
 
 
 @pytest.mark.rule("misa_h_op")

@@ -11,7 +11,11 @@ MENVCFG, HENVCFG, STIMECMP, VSTIMECMP, HTIMEDELTA = 0x30A, 0x60A, 0x14D, 0x24D, 
 STCE = 1 << 63
 
 
-@pytest.mark.rule("mip_bits_rdonly_op", "mip_enc", "mie_enc")
+@pytest.mark.rule(
+    "mip_bits_rdonly_op", "mip_enc", "mie_enc", "mip_meip_op", "mip_meip_rdonly", "mip_mtip_op", "mip_mtip_rdonly",
+    "mip_msip_op", "mip_msip_rdonly", "MIP_MSIP_MAYBE_RDONLY0", "mip_sz", "mip_std_enc", "MIP_BITS_WR_OR_RDONLY",
+    "MIP_WARL",
+)
 def test_machine_level_bits_follow_their_lines(bench):
     async def scenario(b):
         for name, bit in (("msi", 3), ("mti", 7), ("mei", 11)):
@@ -26,7 +30,10 @@ def test_machine_level_bits_follow_their_lines(bench):
     bench.run(scenario)
 
 
-@pytest.mark.rule("intr_sei_op", "mip_seip_rdcsr", "mip_seip_wrcsr", "sip_seip_acc", "sip_seip_op")
+@pytest.mark.rule(
+    "intr_sei_op", "mip_seip_rdcsr", "mip_seip_wrcsr", "sip_seip_acc", "sip_seip_op", "mip_seip_op", "mip_seip_acc",
+    "mip_bits_wr_op", "mip_acc", "mip_std_enc", "MIP_WARL", "sip_op",
+)
 def test_seip_is_a_written_bit_or_the_line(bench):
     async def scenario(b):
         await b.write(MIDELEG, 1 << 9)
@@ -51,7 +58,10 @@ def test_seip_is_a_written_bit_or_the_line(bench):
     bench.run(scenario)
 
 
-@pytest.mark.rule("sip_mode", "sip_ssip_acc", "sie_ssie_acc", "mip_ssip_acc", "SIP_WARL", "SIE_WARL")
+@pytest.mark.rule(
+    "sip_mode", "sip_ssip_acc", "sie_ssie_acc", "mip_ssip_acc", "SIP_WARL", "SIE_WARL", "mip_ssip_op", "mip_acc",
+    "sip_ssip_op", "sie_mode", "sip_op", "sie_seie_acc", "sie_stie_acc",
+)
 def test_sip_and_sie_show_what_is_delegated(bench):
     async def scenario(b):
         await b.write(MIP, 0x2222)
@@ -153,7 +163,8 @@ def test_guest_external_interrupts(bench):
 
 @pytest.mark.rule(
     "mip_stip_op", "sip_stip_op", "mip_stip_stimecmp_acc", "mip_stip_stimecmp_op", "mip_stip_stimecmp_clr",
-    "mip_stip_no_stimecmp_acc", "menvcfg_stce_op", "sip_stip_acc",
+    "mip_stip_no_stimecmp_acc", "menvcfg_stce_op", "sip_stip_acc", "mip_stip_no_stimecmp_op",
+    "supervisor_timer_scheduling", "sip_op",
 )
 def test_supervisor_timer(bench):
     async def scenario(b):
@@ -246,8 +257,8 @@ def test_virtual_timer_and_time(bench):
 
 
 @pytest.mark.rule(
-    "intr_mip_mie_op", "intr_mip_mie_xret_csrwr", "hideleg_hs", "mstatus_xie_intr_en_dis",
-    "wfi_unaffected_conditions",
+    "intr_mip_mie_op", "intr_mip_mie_xret_csrwr", "hideleg_hs", "mstatus_xie_intr_en_dis", "wfi_unaffected_conditions",
+    "sie_sip_strap_time_constraint", "sie_seie_op",
 )
 def test_what_is_taken_follows_at_once(bench):
     async def scenario(b):

@@ -45,15 +45,15 @@ def outcome(illegal, virtual):
 
 @pytest.mark.rule(
     "hstatus_vtsr_op", "hstatus_vtw_op", "VTW_VIRTINSTR", "hstatus_vtvm_op", "hstatus_hu_op", "hlsv_mode",
-    "hlsv_virtinst", "hlsv_illegalinst", "hfence-vvma_mode", "hfence-vvma_tvm",
-    "hfence-vvma_hfence-gvma_exceptions", "H_virtinst_vu_vs_hinst", "H_virtinst_vu_wfi_tw0",
-    "H_virtinst_vu_sret_sfence", "H_virtinst_wfi_vtw1_tw0", "H_virtinst_vs_sret_vtsr1",
-    "H_virtinst_vs_sfence_sinval_satp_vtvm1", "mstatus_modes", "mstatus_tvm_hs", "MSTATUS_TVM_WARL",
-    "mstatus_tvm_op", "mstatus_tw_op", "mstatus_tw_umode_op", "mstatus_tsr_op", "sret_ill_inst_exc_rst",
-    "sret_in_M_mode", "mret_in_S_mode", "mret_in_U_mode", "sret_in_U_mode", "Svinval_illegal_instruction_u_mode",
-    "Svinval_illegal_instruction_tvm", "Svinval_virtual_instruction_vu_vs", "Svinval_virtual_instruction_vtvms",
-    "Svinval_sfence_w_inval_inval_u_mode", "Svinval_sfence_w_inval_inval_vu_mode",
-    "Svinval_sfence_w_inval_inval_s_vs_mode",
+    "hlsv_virtinst", "hlsv_illegalinst", "hfence-vvma_mode", "hfence-vvma_tvm", "hfence-vvma_hfence-gvma_exceptions",
+    "H_virtinst_vu_vs_hinst", "H_virtinst_vu_wfi_tw0", "H_virtinst_vu_sret_sfence", "H_virtinst_wfi_vtw1_tw0",
+    "H_virtinst_vs_sret_vtsr1", "H_virtinst_vs_sfence_sinval_satp_vtvm1", "mstatus_modes", "mstatus_tvm_hs",
+    "MSTATUS_TVM_WARL", "mstatus_tvm_op", "mstatus_tw_op", "mstatus_tw_umode_op", "mstatus_tsr_op",
+    "sret_ill_inst_exc_rst", "sret_in_M_mode", "mret_in_S_mode", "mret_in_U_mode", "sret_in_U_mode",
+    "Svinval_illegal_instruction_u_mode", "Svinval_illegal_instruction_tvm", "Svinval_virtual_instruction_vu_vs",
+    "Svinval_virtual_instruction_vtvms", "Svinval_sfence_w_inval_inval_u_mode", "Svinval_sfence_w_inval_inval_vu_mode",
+    "Svinval_sfence_w_inval_inval_s_vs_mode", "MSTATUS_TW_TIME_LIMIT", "MSTATUS_TW_ALWAYS_ILLEGAL",
+    "wfi_all_privileged_modes", "WFI_OPT_U_MODE", "wfi_ill_exc",
 )
 def test_every_instruction_in_every_mode():
     dut = Legality()

@@ -33,7 +33,7 @@ def simulate(dut, scenario):
 
 @pytest.mark.rule(
     "H_trap_deleg", "hedeleg_op", "hideleg_op", "MEDELEG_OP", "MIDELEG_OP", "trap_never_trans_lower", "trap_horiz",
-    "trap_def_M_mode", "medeleg_enc",
+    "trap_def_M_mode", "medeleg_enc", "mideleg_enc",
 )
 def test_the_target_mode_follows_the_delegation():
     dut = TrapSelect()
@@ -85,7 +85,9 @@ def select(pending, enable, mideleg, hideleg, mode, mie, sie, vsie):
     "intr_mip_mie_op", "intr_M_mode_highest_pri", "intr_M_mode_pri", "hsint_priority", "hideleg_hs",
     "sie_sip_supervisor_strap", "s_interrupt_priority", "sip_priority_bit_order", "sie_priority_bit_order",
     "trap_del_intr_priv_lvl", "mstatus_mie_op", "mstatus_sie_op", "mstatus_xie_intr_en_dis", "sstatus_sie_acc",
-    "sstatus_sie_op", "wfi_unaffected_conditions",
+    "sstatus_sie_op", "wfi_unaffected_conditions", "intr_mip_mie_bounded_time", "mie_meie_op", "mie_mtie_op",
+    "mie_msie_op", "mie_seie_op", "mip_stie_op", "mie_ssie_op", "sie_seie_op", "sie_stie_op", "sie_ssie_op",
+    "sie_sip_strap_time_constraint",
 )
 def test_the_interrupt_taken():
     dut = InterruptSelect()

@@ -88,7 +88,8 @@ class Model:
     "mstatus_mprv_clr_mret_sret_less_priv", "hideleg_trans", "sstatus_spp_acc", "sstatus_spp_op", "sstatus_spie_acc",
     "sstatus_spie_op", "sepc_op_trap_write", "mepc_op", "mcause_op", "mcause_intr_op", "mret_op", "sret_op",
     "trap_del_S_mode_op", "trap_del_S_mode_no_M_mode", "H_trap_xtinst_interrupt", "scause_interrupt_op", "hstatus_op",
-    "htval_op", "htinst_op", "mtval2_op", "mtinst_op",
+    "htval_op", "htinst_op", "mtval2_op", "mtinst_op", "mstatus_xpp_enc", "mstatus_spp_sz", "mcause_exccode_op",
+    "mtval_op", "mret_presence", "sret_presence", "scause_op", "stval_op", "stvec_op",
 )
 def test_random_traps_and_returns(bench):
     generator = random.Random(5)
@@ -145,7 +146,9 @@ def test_random_traps_and_returns(bench):
     bench.run(scenario)
 
 
-@pytest.mark.rule("mtvec_mode_direct_op", "mtvec_mode_vectored_op", "stvec_op", "stvec_sz_base")
+@pytest.mark.rule(
+    "mtvec_mode_direct_op", "mtvec_mode_vectored_op", "stvec_op", "stvec_sz_base", "mtvec_mode_enc", "mtvec_enc",
+)
 def test_vectors(bench):
     async def scenario(b):
         await b.write(0x302, ONES)

@@ -202,8 +202,8 @@ class TestObservation:
         # every instruction takes the same time: a mode's cycles are its commits'
         assert statistics["modes"]["HS"]["cycles"] > 2 * statistics["modes"]["VS"]["cycles"] - 20
         assert [tuple(row.values()) for row in statistics["traps"]] == [
-            ("M", "exception", 8, "ecall from u", 2),
-            ("VS", "interrupt", 5, "STI interrupt", 1),
+            ("HS", "M", "exception", 8, "ecall from u", 2),
+            ("HS", "VS", "interrupt", 5, "STI interrupt", 1),
         ]
         assert statistics["instructions"] == 6
         assert statistics["lost_cycles"]["frontend"] == 9 * 13

@@ -13,6 +13,9 @@ MSIP, MTIMECMP, MTIME = 0x0, 0x4000, 0xBFF8
 ONES = (1 << 64) - 1
 
 
+@pytest.mark.rule(
+    "mtime_op", "mtime_intr_pending", "mtime_intr_mtip_visibility", "mtimecmp_sz", "mtime_wrap", "mtime_sz",
+)
 def test_timer_interrupt():
     dut = Aclint(16)
     driver = DeviceDriver(dut.bus)
@@ -46,6 +49,7 @@ def test_timer_interrupt():
     simulate(dut, bench)
 
 
+@pytest.mark.rule("msip_sz", "msip_acc", "msip_enc")
 def test_software_interrupt():
     dut = Aclint(16)
     driver = DeviceDriver(dut.bus)
@@ -64,6 +68,7 @@ def test_software_interrupt():
     simulate(dut, bench)
 
 
+@pytest.mark.rule("mtime_rv64_wr", "mtimecmp_rv64_wr", "mtime_sz", "mtimecmp_sz")
 @pytest.mark.parametrize("register", [MTIMECMP, MTIME])
 def test_timer_registers_take_every_width(register):
     dut = Aclint(16)

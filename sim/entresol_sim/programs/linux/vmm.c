@@ -38,8 +38,9 @@ static void die(const char *what) {
     exit(1);
 }
 
-// Reads a whole file to `offset` in guest memory; returns its size.
-static size_t load(const char *path, size_t offset) {
+// Puts a file at `offset`, a multiple of the page size, in guest memory.  Mapped, not read: pages are copied only when
+// the guest writes to them.
+static void load(const char *path, size_t offset) {
     int fd = open(path, O_RDONLY);
     struct stat stat;
     if (fd < 0 || fstat(fd, &stat) < 0)
@@ -48,15 +49,10 @@ static size_t load(const char *path, size_t offset) {
         fprintf(stderr, "vmm: %s does not fit into the guest's %zu MiB: use -m\n", path, memory_size >> 20);
         exit(1);
     }
-    size_t done = 0;
-    while (done < (size_t)stat.st_size) {
-        ssize_t got = read(fd, memory + offset + done, stat.st_size - done);
-        if (got <= 0)
-            die(path);
-        done += got;
-    }
+    void *at = memory + offset;
+    if (mmap(at, stat.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0) != at)
+        die(path);
     close(fd);
-    return done;
 }
 
 static void set_register(int vcpu, uint64_t offset, uint64_t value) {
@@ -69,6 +65,32 @@ static void set_register(int vcpu, uint64_t offset, uint64_t value) {
 }
 
 #define CORE(field) __builtin_offsetof(struct kvm_riscv_core, field)
+
+// Prints the extensions that KVM lets the guest use: those of the host that it knows, but H.
+static void print_extensions(int vcpu) {
+#define EXTENSION(name) {KVM_RISCV_ISA_EXT_##name, #name}
+    static const struct {
+        uint64_t id;
+        const char *name;
+    } extensions[] = {
+        EXTENSION(I), EXTENSION(M), EXTENSION(A), EXTENSION(F), EXTENSION(D), EXTENSION(C), EXTENSION(V), EXTENSION(H),
+        EXTENSION(ZICBOM), EXTENSION(ZICBOZ), EXTENSION(ZICNTR), EXTENSION(ZICOND), EXTENSION(ZICSR),
+        EXTENSION(ZIFENCEI), EXTENSION(ZIHINTPAUSE), EXTENSION(ZIHPM), EXTENSION(ZBA), EXTENSION(ZBB), EXTENSION(ZBC),
+        EXTENSION(ZBS), EXTENSION(SMSTATEEN), EXTENSION(SSAIA), EXTENSION(SSTC), EXTENSION(SVADE), EXTENSION(SVADU),
+        EXTENSION(SVINVAL), EXTENSION(SVNAPOT), EXTENSION(SVPBMT),
+    };
+    printf("vmm: the vCPU has");
+    for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++) {
+        unsigned long enabled = 0;
+        struct kvm_one_reg reg = {
+            .id = KVM_REG_RISCV | KVM_REG_SIZE_U64 | KVM_REG_RISCV_ISA_EXT | extensions[i].id,
+            .addr = (uint64_t)&enabled,
+        };
+        if (ioctl(vcpu, KVM_GET_ONE_REG, &reg) == 0 && enabled)
+            printf(" %s", extensions[i].name);
+    }
+    printf("\n");
+}
 
 static int console_read(void) {
     struct pollfd in = {.fd = 0, .events = POLLIN};
@@ -190,6 +212,7 @@ int main(int argc, char **argv) {
     int vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
     if (vcpu < 0)
         die("KVM_CREATE_VCPU");
+    print_extensions(vcpu);
     size_t run_size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
     struct kvm_run *run = mmap(NULL, run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
     if (run == MAP_FAILED)
