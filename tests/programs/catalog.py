@@ -175,7 +175,9 @@ PROGRAMS = (
         ),
     ),
     *(
-        Program(f"{name}_sinval", source, defines={"SINVAL": 1, **defines}, extensions=("svinval",), rules=_SINVAL + more)
+        Program(
+            f"{name}_sinval", source, defines={"SINVAL": 1, **defines}, extensions=("svinval",), rules=_SINVAL + more
+        )
         for name, source, defines, more in (
             ("sv39", "sv39", {}, ()),
             ("sv39_guest", "sv39", {"GUEST": 1}, ("Svinval_hinval_vvma_gvma",)),
