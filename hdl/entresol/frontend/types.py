@@ -16,11 +16,11 @@ class FetchedInstr(data.Struct):
     """One instruction in program order."""
 
     pc: 64  # bytes
+    pred_target: 64
     insn: 32  # expanded to 32 bits when compressed; 0 when the 16-bit encoding is illegal
     raw: 32  # as fetched; the upper half is 0 when compressed
     rvc: 1
     pred_taken: 1  # the front end went on at pred_target rather than behind the instruction
-    pred_target: 64
     fault: 1  # could not be fetched: FetchPort.fault says why, insn is meaningless
     fault_high: 1  # the fault is in the second half (pc + 2)
 
@@ -28,10 +28,10 @@ class FetchedInstr(data.Struct):
 class BranchUpdate(data.Struct):
     """The outcome of a control transfer, from the stage that resolves it (one pulse each)."""
 
-    valid: 1
     pc: 64
+    target: 64
+    valid: 1
     rvc: 1
     kind: BranchKind
     taken: 1
-    target: 64
     mispredicted: 1

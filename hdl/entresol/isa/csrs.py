@@ -126,6 +126,14 @@ class Csr:
         """Whether writing it is an illegal instruction (bits 11:10 of the address)."""
         return self.address >> 10 == 3
 
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """The registers that hold what a write can change, itself last: `mstatus` for `sstatus`, `mip` and `hvip` for
+        `hvip`."""
+        names = {field.of.split(".")[0] if field.kind is Kind.VIEW else self.name
+                 for field in self.fields if field.writable}
+        return tuple(sorted(names, key=lambda name: (name == self.name, name)))
+
     def field(self, name: str) -> Field:
         """The field called `name`.
 
@@ -322,7 +330,7 @@ class _Builder:
         if self.sscofpmf:
             pending.append(Field("lcofip", 13))
         if h:
-            pending += [_view("vssip", 2, "hvip.vssip"), _live("vstip", 6), _live("vseip", 10)]
+            pending += [Field("vssip", 2), _live("vstip", 6), _live("vseip", 10)]
             if self.config.geilen:
                 pending.append(_live("sgeip", 12))
         yield row(0x344, "mip", "interrupts pending", tuple(pending))
@@ -432,7 +440,8 @@ class _Builder:
         yield row(0x644, "hip", "interrupts pending",
                   self.interrupts(hs_codes, "p", lambda name, low: _view(
                       name, low, f"mip.{name}", read_only=name != "vssip")))
-        yield row(0x645, "hvip", "virtual interrupts pending", self.interrupts(_VS_INTERRUPTS, "p", Field))
+        yield row(0x645, "hvip", "virtual interrupts pending",
+                  (_view("vssip", 2, "mip.vssip"), Field("vstip", 6), Field("vseip", 10)))
         guests = ((Field("value", 1, geilen),), (_live("value", 1, geilen),)) if geilen else ((), ())
         yield row(0x607, "hgeie", "guest external interrupt enables", guests[0])
         yield row(0xE12, "hgeip", "guest external interrupts pending", guests[1])

@@ -18,9 +18,9 @@ class Implicit(enum.Enum, shape=2):
 class MemFault(data.Struct):
     """Why a fetch, load or store faulted."""
 
-    cause: 6  # a Cause
     vaddr: 64  # bytes; the faulting address (of the portion that faulted, for a misaligned access)
     gpa: 64  # bytes; guest physical address for a guest page fault, else 0
+    cause: 6  # a Cause
     implicit: Implicit
     v: 1  # the access used V=1 translation (HLV/HSV and MPRV included): vaddr is guest virtual
 
@@ -28,9 +28,9 @@ class MemFault(data.Struct):
 class LsuRequest(data.Struct):
     """A memory instruction entering the M stage (all of it known at the end of X)."""
 
-    op: LsuOp
     vaddr: 64  # bytes
     data: 64  # store data / AMO operand
+    op: LsuOp
     size: 2  # log2(bytes)
     unsigned: 1
     hlvx: 1

@@ -117,22 +117,23 @@ class L1Tlb(wiring.Component):
             drop = self.drop
             in_class = Mux(owner_i == Class.V1, drop.v1, Mux(owner_i == Class.V0, drop.v0, drop.m))
             near = (tag[-1] == drop.addr[top]) & (fractured | large[i] | (tag[:4] == drop.addr[12:16]))
-            with m.If(self.drop_en & in_class & ~(drop.keep_global & glob) & (~drop.by_addr | near)):
-                m.d.sync += valid[i].eq(0)
-            with m.If(self.fill_en & Mux(self.fill.fill.large, overlap_q[i], match_q & (index_q == i))):
+            with m.If(self.drop_en), m.If(in_class & ~(drop.keep_global & glob) & (~drop.by_addr | near)):
                 m.d.sync += valid[i].eq(0)
             if i == 0:
                 with m.If(self.lookup_en & transient):
                     m.d.sync += valid[i].eq(0)
-            with m.If(self.fill_en & (slot == i)):
-                m.d.sync += [
-                    valid[i].eq(1),
-                    large[i].eq(self.fill.fill.large),
-                    tag.eq(self.asked.vaddr[12:]),
-                    owner_i.eq(address_space(self.asked)),
-                    glob.eq(self.fill.fill.glob),
-                    fractured.eq(self.fill.fill.fractured),
-                ]
+            with m.If(self.fill_en):
+                with m.If(Mux(self.fill.fill.large, overlap_q[i], match_q & (index_q == i))):
+                    m.d.sync += valid[i].eq(0)
+                with m.If(slot == i):
+                    m.d.sync += [
+                        valid[i].eq(1),
+                        large[i].eq(self.fill.fill.large),
+                        tag.eq(self.asked.vaddr[12:]),
+                        owner_i.eq(address_space(self.asked)),
+                        glob.eq(self.fill.fill.glob),
+                        fractured.eq(self.fill.fill.fractured),
+                    ]
         with m.If(self.fill_en):
             m.d.sync += victim.eq(victim + 1)
             with m.If(slot == 0):

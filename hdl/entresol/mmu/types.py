@@ -63,11 +63,11 @@ class FenceOp(enum.Enum, shape=2):
 class Fence(data.Struct):
     """One address-translation fence."""
 
+    addr: 64  # value of rs1
+    id: 16  # value of rs2: ASID or VMID
     op: FenceOp
     by_addr: 1  # rs1 != x0
     by_id: 1  # rs2 != x0
-    addr: 64  # value of rs1
-    id: 16  # value of rs2: ASID or VMID
 
 
 class TlbLookup(data.Struct):
@@ -83,8 +83,8 @@ class TlbLookup(data.Struct):
 class TlbResult(data.Struct):
     """The answer, valid in the cycle after the question (combinational from registers)."""
 
-    hit: 1  # translated and permitted; when 0, ask the walker, which loads the TLB or says what the fault is
     paddr: 56  # bytes
+    hit: 1  # translated and permitted; when 0, ask the walker, which loads the TLB or says what the fault is
     io: 1  # uncached, strongly ordered (PMA or Svpbmt)
     narrow: 1  # PMP splits the page: only the naturally aligned block of `size` (at least 4) bytes that holds vaddr
     # was checked, for this lookup alone; the rest of a misaligned access needs a lookup of its own

@@ -86,6 +86,7 @@ class Commit(wiring.Component):
         csr_writes = Signal()
         m.d.comb += [
             csr_writes.eq((control.op == CsrOp.RW) | (i.insn[15:20] != 0)),
+            csr.csr_valid.eq(is_csr),
             csr.csr_addr.eq(i.insn[20:32]),
             csr.csr_op.eq(control.op),
             csr.csr_operand.eq(i.result),
@@ -99,9 +100,9 @@ class Commit(wiring.Component):
         raw_tval, pc_tval = Signal(), Signal()
         illegal, virtual = Signal(), Signal()
         m.d.comb += [
-            illegal.eq(control.illegal | (is_csr & csr.csr_illegal) | (is_system & csr.sys_illegal)
+            illegal.eq(control.illegal | csr.csr_illegal | (is_system & csr.sys_illegal)
                        | (is_lsu & (csr.block_illegal | (control.hlsv & csr.hlsv_illegal)))),
-            virtual.eq((is_csr & csr.csr_virtual) | (is_system & csr.sys_virtual)
+            virtual.eq(csr.csr_virtual | (is_system & csr.sys_virtual)
                        | (is_lsu & (csr.block_virtual | (control.hlsv & csr.hlsv_virtual)))),
         ]
         memory_fault = Signal(MemFault)  # of the fetch or the load/store, whichever it is
@@ -246,7 +247,8 @@ class Commit(wiring.Component):
         is_load = control.op.matches(LsuOp.LOAD, LsuOp.LR)
         is_atomic = is_lsu & ~control.op.matches(LsuOp.LOAD, LsuOp.STORE, LsuOp.LR, LsuOp.SC, LsuOp.CBO_CLEAN,
                                                  LsuOp.CBO_FLUSH, LsuOp.CBO_INVAL, LsuOp.CBO_ZERO)
-        retire = self.retire
+        retire = Signal(Retire)
+        m.d.comb += [self.retire.eq(retire), self.retire.csr.eq(csr.changed), self.retire.csr2.eq(csr.changed2)]
         m.d.sync += [
             retire.valid.eq(done & self.m_valid),
             retire.trap.eq(trap),
@@ -266,9 +268,6 @@ class Commit(wiring.Component):
             retire.mem_paddr.eq(self.lsu_paddr),
             retire.mem_size.eq(control.size),
             retire.mem_wdata.eq(self.lsu_wdata),
-            retire.csr_we.eq(csr.csr_commit),
-            retire.csr_addr.eq(csr.csr_addr),
-            retire.csr_data.eq(csr.csr_new),
         ]
         lost = self.lost
         with m.If(~self.m_valid):

@@ -44,14 +44,15 @@ def controls(table: Mapping[str, Csr]) -> dict[str, Field]:
 class CsrAccess(wiring.Component):
     """Refuses accesses to CSRs; combinational, `illegal` and `virtual` never both.
 
-    `write` says that the instruction writes.  Besides the members below there is an input of one bit for every field
-    that gates accesses, called "register_field".
+    `write` says that the instruction writes; without `valid` there is no access.  Besides the members below there is
+    an input of one bit for every field that gates accesses, called "register_field".
     """
 
     def __init__(self, config: CoreConfig):
         self._table = csr_table(config)
         self.controls = controls(self._table)
         super().__init__({
+            "valid": In(1),
             "addr": In(12),
             "write": In(1),
             "mode": In(Mode),
@@ -86,19 +87,20 @@ class CsrAccess(wiring.Component):
         level = self.addr[8:10]
         unqualified, hs_refused, v_refused = Signal(), Signal(), Signal()
         user_refused = Signal()
-        m.d.comb += [
-            below_m.eq(self.mode.priv != Priv.M),
-            user.eq(self.mode.priv == Priv.U),
-            v.eq(self.mode.v),
-            user_refused.eq(user & ((level == 1) | self._blocked(Scope.USER))),
-            # not even valid in HS-mode (with TVM=0)
-            unqualified.eq(~address_in(self.addr, (csr.address for csr in self._table.values()))
-                           | (self.write & self.addr[10:12].all())
-                           | (below_m & (level.all() | self._blocked(Scope.BELOW_M)))),
-            hs_refused.eq(user_refused | (user & (level == 2)) | (below_m & ~user & self._blocked(Scope.HS))),
-            v_refused.eq((level == 2) | user_refused | self._blocked(Scope.VIRTUAL)
-                         | (~user & self._blocked(Scope.VS))),
-            self.illegal.eq(unqualified | (~v & hs_refused)),
-            self.virtual.eq(~unqualified & v & v_refused),
-        ]
+        with m.If(self.valid):
+            m.d.comb += [
+                below_m.eq(self.mode.priv != Priv.M),
+                user.eq(self.mode.priv == Priv.U),
+                v.eq(self.mode.v),
+                user_refused.eq(user & ((level == 1) | self._blocked(Scope.USER))),
+                # not even valid in HS-mode (with TVM=0)
+                unqualified.eq(~address_in(self.addr, (csr.address for csr in self._table.values()))
+                               | (self.write & self.addr[10:12].all())
+                               | (below_m & (level.all() | self._blocked(Scope.BELOW_M)))),
+                hs_refused.eq(user_refused | (user & (level == 2)) | (below_m & ~user & self._blocked(Scope.HS))),
+                v_refused.eq((level == 2) | user_refused | self._blocked(Scope.VIRTUAL)
+                             | (~user & self._blocked(Scope.VS))),
+                self.illegal.eq(unqualified | (~v & hs_refused)),
+                self.virtual.eq(~unqualified & v & v_refused),
+            ]
         return m

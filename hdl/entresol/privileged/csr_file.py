@@ -18,7 +18,7 @@ from ..isa.control import CsrOp, LsuOp, SysOp
 from ..isa.csrs import Csr, Field, Kind, Lock, Otherwise, csr_table
 from ..isa.privilege import Mode, Priv
 from ..mmu.types import MmuContext, PmpEntry
-from ..observe import Events
+from ..observe import CsrChange, Events
 from .block_control import BlockControl
 from .csr_access import CsrAccess, any_of
 from .interrupt_select import InterruptSelect
@@ -44,11 +44,12 @@ class CsrFile(wiring.Component):
     Everything is combinational from registers and the inputs of the M stage; effects happen at the end of the cycle
     in which `csr_commit`, `trap_valid` or `xret_valid` is set (at most one of them).
 
-    CSR access: `csr_operand` is rs1 or the immediate, `csr_write` says that the instruction writes.  `csr_rdata` is
-    the value read, `csr_new` what a read gives after the write; an access that may not be made raises `csr_illegal`
-    or `csr_virtual` and must not be committed.  `csr_flush`: the write changes how the following instructions are
-    fetched, or their loads and stores executed; `csr_fence`: the PMP was written, so that every translation that was
-    checked against it must go.
+    CSR access, with `csr_valid`: `csr_operand` is rs1 or the immediate, `csr_write` says that the instruction writes.
+    `csr_rdata` is the value read; an access that may not be made raises `csr_illegal` or `csr_virtual` and must not be
+    committed.  `csr_flush`: the write changes how the following instructions are fetched, or their loads and stores
+    executed; `csr_fence`: the PMP was written, so that every translation that was checked against it must go.
+
+    The cycle after a write or an xRET shows what it did: `changed` and `changed2` (as in `Retire`).
 
     SYSTEM instructions: see `Legality`; cache-block operations: see `BlockControl`.
 
@@ -64,6 +65,7 @@ class CsrFile(wiring.Component):
         self._config = config
         self._table = csr_table(config)
         members = {
+            "csr_valid": In(1),
             "csr_addr": In(12),
             "csr_op": In(CsrOp),
             "csr_operand": In(64),
@@ -72,9 +74,10 @@ class CsrFile(wiring.Component):
             "csr_rdata": Out(64),
             "csr_illegal": Out(1),
             "csr_virtual": Out(1),
-            "csr_new": Out(64),
             "csr_flush": Out(1),
             "csr_fence": Out(1),
+            "changed": Out(CsrChange),
+            "changed2": Out(CsrChange),
             "sys_op": In(SysOp),
             "sys_illegal": Out(1),
             "sys_virtual": Out(1),
@@ -232,27 +235,25 @@ class CsrFile(wiring.Component):
         store = self._store
         self._signals(m)
 
-        # --- decoding.  In V=1 supervisor CSRs are replaced.
-        nibbles = []
-        for digit in range(3):
-            onehot = Signal(16, name=f"digit{digit}")
-            m.d.comb += onehot.eq(C(1, 16) << self.csr_addr.word_select(digit, 4))
-            nibbles.append(onehot)
+        # --- decoding.  In V=1 supervisor CSRs are replaced.  Whatever only an access needs is under `csr_valid`: a
+        # simulator then has nothing to do for it in other cycles.
+        nibbles = [Signal(16, name=f"digit{digit}") for digit in range(3)]
+        select = {name: Signal(name=f"select_{name}") for name in table}
 
         def at(address: int) -> Value:
             return nibbles[2][address >> 8] & nibbles[1][address >> 4 & 15] & nibbles[0][address & 15]
 
-        select: dict[str, Value] = {}
         replaced = {csr.substitute: csr for csr in table.values() if csr.substitute}
-        for csr in table.values():
-            chosen = at(csr.address)
-            if csr.substitute:
-                chosen = chosen & ~v
-            if csr.name in replaced:
-                chosen = chosen | (at(replaced[csr.name].address) & v)
-            signal = Signal(name=f"select_{csr.name}")
-            m.d.comb += signal.eq(chosen)
-            select[csr.name] = signal
+        with m.If(self.csr_valid):
+            for digit, onehot in enumerate(nibbles):
+                m.d.comb += onehot.eq(C(1, 16) << self.csr_addr.word_select(digit, 4))
+            for csr in table.values():
+                chosen = at(csr.address)
+                if csr.substitute:
+                    chosen = chosen & ~v
+                if csr.name in replaced:
+                    chosen = chosen | (at(replaced[csr.name].address) & v)
+                m.d.comb += select[csr.name].eq(chosen)
 
         def selected(names: Iterable[str]) -> Value:
             return any_of(select[name] for name in names)
@@ -266,33 +267,31 @@ class CsrFile(wiring.Component):
                 shown.setdefault(csr.name, []).append(csr.name)
         terms = [self._guest_time & (select["time"] & v).replicate(64)] if "time" in table else []
         for name, readers in shown.items():
-            current = Signal(64, name=f"value_{name}")
-            m.d.comb += current.eq(self._register(name))
             chosen = selected(readers)
             if name == "time":
                 chosen = chosen & ~v
-            terms.append(current & chosen.replicate(64))
-        m.d.comb += self.csr_rdata.eq(_or_tree(terms))
+            terms.append(self._register(name) & chosen.replicate(64))
+        with m.If(self.csr_valid):
+            m.d.comb += self.csr_rdata.eq(_or_tree(terms))
 
         # --- writing.  CSRRS and CSRRC work on the stored part of MIXED fields (the software-writable bit of SEIP).
         old, wdata = Signal(64), Signal(64)
-        m.d.comb += old.eq(self.csr_rdata)
-        for csr in table.values():
-            for field in csr.fields:
-                if field.kind is Kind.MIXED:
-                    with m.If(select[csr.name]):
-                        m.d.comb += old[field.low].eq(self._stored(csr, field))
-        with m.Switch(self.csr_op):
-            with m.Case(CsrOp.RS):
-                m.d.comb += wdata.eq(old | self.csr_operand)
-            with m.Case(CsrOp.RC):
-                m.d.comb += wdata.eq(old & ~self.csr_operand)
-            with m.Default():
-                m.d.comb += wdata.eq(self.csr_operand)
         write = Signal()
-        m.d.comb += write.eq(self.csr_commit & self.csr_write)
+        with m.If(self.csr_valid):
+            m.d.comb += [old.eq(self.csr_rdata), write.eq(self.csr_commit & self.csr_write)]
+            for csr in table.values():
+                for field in csr.fields:
+                    if field.kind is Kind.MIXED:
+                        with m.If(select[csr.name]):
+                            m.d.comb += old[field.low].eq(self._stored(csr, field))
+            with m.Switch(self.csr_op):
+                with m.Case(CsrOp.RS):
+                    m.d.comb += wdata.eq(old | self.csr_operand)
+                with m.Case(CsrOp.RC):
+                    m.d.comb += wdata.eq(old & ~self.csr_operand)
+                with m.Default():
+                    m.d.comb += wdata.eq(self.csr_operand)
 
-        new_terms = []
         # by field and lowest bit of the write data: the same bits of several registers can share a multiplexer
         self._writes: dict[str, dict[int, tuple[Value, list[Value]]]] = {key: {} for key in store}
         for csr in table.values():
@@ -300,27 +299,11 @@ class CsrFile(wiring.Component):
             for field in csr.fields:
                 if field.otherwise is Otherwise.DROP:
                     accepted, _ = self._legalise(csr, field, wdata)
-            after = []
-            dirty: list[Value] = []
             for field in csr.fields:
-                now = self._value(csr, field)
                 if field.writable:
                     changes, value = self._legalise(csr, field, wdata)
-                    changes = changes & accepted
-                    key = self._root(csr, field)
-                    _, enables = self._writes[key].setdefault(field.low, (value, []))
-                    enables.append(write & select[csr.name] & changes)
-                    mixed = self._mixed.get(key)
-                    after.append((field.low, Mux(changes, mixed(value) if mixed else value, now)))
-                    if field.name in ("fs", "vs"):
-                        dirty.append(value.all())
-                elif field.kind is Kind.DIRTY:
-                    after.append((field.low, any_of(dirty)))
-                else:
-                    after.append((field.low, now))
-            if after:
-                new_terms.append(self._assemble(after) & select[csr.name].replicate(64))
-        m.d.comb += self.csr_new.eq(_or_tree(new_terms))
+                    _, enables = self._writes[self._root(csr, field)].setdefault(field.low, (value, []))
+                    enables.append(select[csr.name] & changes & accepted)
 
         differs = self.csr_rdata ^ wdata
         flushes = [select[csr.name] for csr in table.values() if csr.flush == -1]
@@ -330,14 +313,16 @@ class CsrFile(wiring.Component):
                 if csr.flush >> bit & 1:
                     masks.setdefault(bit, []).append(csr.name)
         flushes += [selected(names) & differs[bit] for bit, names in masks.items()]
-        m.d.comb += [
-            self.csr_flush.eq(any_of(flushes)),
-            self.csr_fence.eq(selected(name for name in table if name.startswith("pmp"))),
-        ]
+        with m.If(self.csr_valid):
+            m.d.comb += [
+                self.csr_flush.eq(any_of(flushes)),
+                self.csr_fence.eq(selected(name for name in table if name.startswith("pmp"))),
+            ]
 
         # --- permission
         m.submodules.access = access = CsrAccess(config)
         m.d.comb += [
+            access.valid.eq(self.csr_valid),
             access.addr.eq(self.csr_addr),
             access.write.eq(self.csr_write),
             access.mode.eq(self.mode),
@@ -389,13 +374,15 @@ class CsrFile(wiring.Component):
         self._counters(m, wdata)
 
         # Software's writes; where traps write too, `_trap` has taken them.
-        for key, writes in self._writes.items():
-            for value, enables in writes.values():
-                with m.If(any_of(enables)):
-                    m.d.sync += store[key].eq(value)
+        with m.If(write):
+            for key, writes in self._writes.items():
+                for value, enables in writes.values():
+                    with m.If(any_of(enables)):
+                        m.d.sync += store[key].eq(value)
         if "mip.lcofip" in store:  # an overflow is not lost to a write of the same cycle
             with m.If(self._overflow):
                 m.d.sync += store["mip.lcofip"].eq(1)
+        self._observe(m, write, select)
 
         # --- modes of memory accesses, and what translation depends on
         spvp = self._get("hstatus.spvp")
@@ -511,12 +498,13 @@ class CsrFile(wiring.Component):
             for field in self._table[next(iter(registers))].fields:
                 part = slice(field.low, field.low + field.width)
                 value = Signal(field.width, name="next_" + "_".join([*registers, field.name]))
-                m.d.comb += value.eq(Mux(self.trap_valid, trap_value[part], wdata[part]))
-                for register, chosen in registers.items():
-                    key = f"{register}.{field.name}"
-                    self._writes[key].clear()
-                    with m.If((write & select[register]) | (self.trap_valid & chosen)):
-                        m.d.sync += store[key].eq(value)
+                with m.If(self.trap_valid | write):
+                    m.d.comb += value.eq(Mux(self.trap_valid, trap_value[part], wdata[part]))
+                    for register, chosen in registers.items():
+                        key = f"{register}.{field.name}"
+                        self._writes[key].clear()
+                        with m.If((write & select[register]) | (self.trap_valid & chosen)):
+                            m.d.sync += store[key].eq(value)
 
         shared(self.trap_epc, {f"{prefix}epc": chosen for prefix, chosen in targets})
         shared(Cat(code, C(0, 57), self.trap_interrupt), {f"{prefix}cause": chosen for prefix, chosen in targets})
@@ -602,12 +590,40 @@ class CsrFile(wiring.Component):
             with m.If(self.xret_valid & ~is_mret & self.mode.v):
                 sret("vsstatus")
 
+    def _observe(self, m: Module, write: Value, select: dict[str, Value]) -> None:
+        """What a write or an xRET did, read from the registers a cycle later."""
+        table = self._table
+        for position, change in enumerate((self.changed, self.changed2)):
+            by_name: dict[str, Value] = {}
+            for csr in table.values():
+                if len(csr.changes) > position:
+                    name = csr.changes[position]
+                    by_name[name] = by_name.get(name, C(0, 1)) | (write & select[csr.name])
+            is_sret = self.xret_valid & (self.xret_op == SysOp.SRET)
+            returns = {"hstatus": is_sret & ~self.mode.v} if position else {
+                "mstatus": self.xret_valid & ~(is_sret & self.mode.v), "vsstatus": is_sret & self.mode.v}
+            for name, happens in returns.items():
+                if name in table:
+                    by_name[name] = by_name.get(name, C(0, 1)) | happens
+            valid, addr = Signal(), Signal(12)
+            m.d.sync += valid.eq(0)
+            with m.If(write | self.xret_valid):
+                for name, happens in by_name.items():
+                    with m.If(happens):
+                        m.d.sync += [valid.eq(1), addr.eq(table[name].address)]
+            m.d.comb += [change.valid.eq(valid), change.addr.eq(addr)]
+            with m.If(valid), m.Switch(addr):
+                for name in by_name:
+                    with m.Case(table[name].address):
+                        m.d.comb += change.data.eq(self._register(name))
+
     def _counters(self, m: Module, wdata: Value) -> None:
         """Counters; a write by software wins over the count of the same cycle, its own retirement included."""
 
         def counter(name: str, count: Value) -> None:
             register = self._store[f"{name}.value"]
-            m.d.sync += register.eq(register + count)
+            with m.If(count):
+                m.d.sync += register.eq(register + 1)
 
         counter("mcycle", ~self._get("mcountinhibit.cy"))
         counter("minstret", self.retired & ~self._get("mcountinhibit.ir"))

@@ -82,8 +82,8 @@ def register(subparsers) -> None:
     output.add_argument("--stats", metavar="FILE", help="write counters of all kinds as JSON")
     output.add_argument(
         "--commit-log", metavar="FILE",
-        help="write a line for each retired instruction, in the format of Spike's --log-commits; of a CSR with several "
-        "views it shows the one that was written",
+        help="write a line for each retired instruction, in the format of Spike's --log-commits; a CSR "
+        "write is shown at the register that holds the bits (mstatus for sstatus)",
     )  # fmt: skip
     output.add_argument(
         "--signature", metavar="FILE",

@@ -42,9 +42,9 @@ public:
         end = hex(end, raw, (raw & 3) == 3 ? 4 : 2);
         *end++ = ')';
         // Spike orders register writes by 16 * number plus 0 for x registers and 4 for CSRs
-        const bool rd = retire::rd_we(dut), csr = retire::csr_we(dut);
+        const bool rd = retire::rd_we(dut), csr = retire::csr_valid(dut);
         const bool csr_first = csr && rd && retire::csr_addr(dut) < retire::rd(dut);
-        if (csr_first) end = log_csr(end, dut);
+        if (csr_first) end = log_csr(end, retire::csr_addr(dut), retire::csr_data(dut));
         if (rd) {
             end = text(end, " x");
             end = decimal(end, retire::rd(dut));
@@ -52,7 +52,8 @@ public:
             *end++ = ' ';
             end = hex(end, retire::rd_data(dut), 8);
         }
-        if (csr && !csr_first) end = log_csr(end, dut);
+        if (csr && !csr_first) end = log_csr(end, retire::csr_addr(dut), retire::csr_data(dut));
+        if (retire::csr2_valid(dut)) end = log_csr(end, retire::csr2_addr(dut), retire::csr2_data(dut));
         if (retire::mem_read(dut)) {
             end = text(end, " mem ");
             end = hex(end, retire::mem_vaddr(dut), 8);
@@ -68,14 +69,13 @@ public:
     }
 
 private:
-    char* log_csr(char* end, Dut& dut) {
-        const unsigned address = retire::csr_addr(dut);
+    char* log_csr(char* end, unsigned address, uint64_t value) {
         end = text(end, " c");
         end = decimal(end, address);
         *end++ = '_';
         end = text(end, m_csr_names[address].c_str());
         *end++ = ' ';
-        return hex(end, retire::csr_data(dut), 8);
+        return hex(end, value, 8);
     }
 
     static char* text(char* end, const char* string) {

@@ -113,6 +113,7 @@ def simulate(dut, scenario):
 
 def outcome(ctx, dut, address, write, mode) -> str:
     priv, v = MODES[mode]
+    ctx.set(dut.valid, 1)
     ctx.set(dut.addr, address)
     ctx.set(dut.write, write)
     ctx.set(dut.mode, {"priv": priv, "v": v})

@@ -4,7 +4,7 @@ text's register layouts."""
 import pytest
 
 from entresol.config import CONFIGS
-from entresol.isa.control import CsrOp
+from entresol.isa.control import CsrOp, SysOp
 from entresol.isa.csrs import csr_table
 
 ONES = (1 << 64) - 1
@@ -484,5 +484,44 @@ def test_extension_status(bench):
         assert b.read(0x100) & both == b.read(0x200) & both == 1 << fs
         await b.go("M")
         assert b.read(0x300) & both == 3 << fs | sd
+
+    bench.run(scenario)
+
+
+def test_what_is_seen_of_a_change(bench):
+    """The registers that hold the changed bits, with what they hold afterwards."""
+
+    async def scenario(b):
+        def seen():
+            found = [b.get("changed"), b.get("changed2")]
+            return {change.addr: change.data for change in found if change.valid}
+
+        async def write(address, value):
+            await b.write(address, value)
+            return seen()
+
+        mstatus = b.read(0x300)
+        assert await write(0x100, 1 << 1) == {0x300: mstatus | 1 << 1}  # sstatus
+        assert await write(0x100, 0) == {0x300: mstatus}
+        await b.tick()
+        assert seen() == {}
+        await b.write(0x303, 0x222)  # mideleg
+        assert await write(0x104, -1) == {0x304: 0x222}  # sie
+        assert await write(0x604, -1) == {0x304: b.read(0x304)}  # hie
+        assert await write(0x144, 2) == {0x344: b.read(0x344)}  # sip
+        assert await write(0x645, 0x444) == {0x344: b.read(0x344), 0x645: 0x444}  # hvip
+        assert await write(0x644, 0) == {0x344: b.read(0x344)}  # hip
+        assert await write(0x645, 0) == {0x344: b.read(0x344), 0x645: 0}
+        assert await write(0x341, 0x123) == {0x341: 0x122}
+        assert await write(0x301, 0) == {}  # misa cannot be changed
+        await b.go("VS")
+        assert set(seen()) == {0x300} and not seen()[0x300] >> 39 & 1 and not seen()[0x300] >> 11 & 3  # the MRET
+        assert await write(0x100, 1 << 18) == {0x200: 2 << 32 | 1 << 18}
+        await b.xret(SysOp.SRET)
+        assert seen() == {0x200: 2 << 32 | 1 << 18 | 1 << 5}
+        await b.go("HS")
+        await b.write(0x600, 1 << 7)  # hstatus.SPV
+        await b.xret(SysOp.SRET)
+        assert set(seen()) == {0x300, 0x600} and seen()[0x600] == 2 << 32 and seen()[0x300] & 1 << 5
 
     bench.run(scenario)

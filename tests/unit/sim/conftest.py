@@ -134,7 +134,7 @@ class Machine(wiring.Component):
                     m.d.sync += mode.eq(arg)
                     next_instruction()
                 with m.Case(Op.CSR):
-                    m.d.comb += [retire.csr_we.eq(1), retire.csr_addr.eq(arg), retire.csr_data.eq(a),
+                    m.d.comb += [retire.csr.valid.eq(1), retire.csr.addr.eq(arg), retire.csr.data.eq(a),
                                  retire.rd_we.eq(arg[12:17] != 0), retire.rd.eq(arg[12:17]), retire.rd_data.eq(b)]
                     next_instruction()
                 with m.Default():
