@@ -22,7 +22,9 @@ void main(void) {
         while (!(csr_read(mip) & BIT(MEI))) __asm__ volatile("wfi");
         u32 source = PLIC_REG(0x200004);
         equal(source, SOURCE);
-        check((UART_REG(2) & 0xf) == 4 || (UART_REG(2) & 0xf) == 12);  // data received, or waiting for long
+        u8 reason = UART_REG(2) & 0xf;
+        if (!(reason == 1 && deviates(QEMU, "remembers edges: that of a byte which is already read")))
+            check(reason == 4 || reason == 12);  // data received, or waiting for long
         while (UART_REG(5) & 1) {
             c = UART_REG(0);
             send(c >= 'a' && c <= 'z' ? c - 32 : c);
