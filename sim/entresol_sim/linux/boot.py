@@ -199,7 +199,7 @@ def summary(statistics: Mapping[str, Any]) -> str:
     for name, cycles in sorted(statistics["lost_cycles"].items(), key=lambda item: -item[1]):
         if cycles:
             lines.append(f"{name:28}{cycles:14,}{cycles / statistics['cycles']:8.1%}")
-    exits = [trap for trap in statistics["traps"] if trap["from"] in VIRTUAL and trap["target"] not in VIRTUAL]
+    exits = [trap for trap in statistics["traps"] if trap["from"] in VIRTUAL and trap["target"] == "HS"]
     others = [trap for trap in statistics["traps"] if trap not in exits]
     for title, traps in (("exit from the guest", exits), ("other trap", others)):
         if traps:

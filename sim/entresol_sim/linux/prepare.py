@@ -38,6 +38,10 @@ _TOOLS = {
     "xz": "xz-utils",
 }
 _FIRMWARE = Path("usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.elf")
+_SOURCES = "usr/src/linux-source-*.tar.xz"
+_SUPPLY_SOURCE = "--source PATH (a source tree of Linux 6.1 or later)"
+#: In a source tree: puts the fragment of a configuration in.
+_MERGE = Path("scripts/kconfig/merge_config.sh")
 #: What the kernel would otherwise take from the machine: with it the same sources give the same cycle counts.
 _REPRODUCIBLE = {
     "KBUILD_BUILD_TIMESTAMP": "1970-01-01", "KBUILD_BUILD_USER": "entresol", "KBUILD_BUILD_HOST": "entresol",
@@ -94,7 +98,11 @@ def prepare(
     try:
         with _lock(root, progress):
             _check_tools(cross_compile)
-            result = Prepared(_firmware(root, firmware, progress), _kernel(root, source, cross_compile, progress))
+            if source is None:
+                source = _installed_sources()
+            result = Prepared(
+                _firmware(root, firmware, source, progress), _kernel(root, source, cross_compile, progress)
+            )
             state = {
                 "firmware": str(result.firmware),
                 "kernel": str(result.kernel),
@@ -147,11 +155,14 @@ def _clean(root: Path, progress: Progress) -> None:
 # -- OpenSBI --------------------------------------------------------------------------------------------------------
 
 
-def _firmware(root: Path, path: Path | None, progress: Progress) -> Path:
+def _firmware(root: Path, path: Path | None, source: Path | None, progress: Progress) -> Path:
     if path is None:
         path = Path("/") / _FIRMWARE
         if not path.exists():
-            path = _package(root, "opensbi", "--firmware FILE (fw_jump.elf of OpenSBI)", progress) / _FIRMWARE
+            supply = "--firmware FILE (fw_jump.elf of OpenSBI)"
+            if source is None:  # where this package is not to be had, that of the sources is not either
+                supply += f" and {_SUPPLY_SOURCE}"
+            path = _package(root, "opensbi", supply, progress) / _FIRMWARE
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -168,8 +179,7 @@ def _firmware(root: Path, path: Path | None, progress: Progress) -> Path:
 def _kernel(root: Path, source: Path | None, cross_compile: str, progress: Progress) -> Path:
     compiler = subprocess.run([f"{cross_compile}gcc", "--version"], capture_output=True, check=False).stdout
     if source is not None and source.is_dir():
-        if not (source / "scripts/kconfig/merge_config.sh").exists():
-            raise UserError(f"{source} is no kernel source tree: give its top directory as --source.")
+        _check_sources(source, source)
         if (source / ".config").exists() or (source / "include/config").exists():
             raise UserError(
                 f"Something was built in {source}, which make does not let go with a build elsewhere: run "
@@ -178,7 +188,7 @@ def _kernel(root: Path, source: Path | None, cross_compile: str, progress: Progr
         # the tree may change at any time: only make knows what that means
         key = _digest(os.fsencode(source.resolve()), compiler, FRAGMENT.read_bytes())
         return _build(root, f"tree-{key}", source.resolve(), cross_compile, progress)
-    archive = source if source is not None else _archive(root, progress)
+    archive = source if source is not None else _download_sources(root, progress)
     try:
         with open(archive, "rb") as file:
             sources = hashlib.file_digest(file, "sha256").hexdigest()[:20]
@@ -192,32 +202,41 @@ def _kernel(root: Path, source: Path | None, cross_compile: str, progress: Progr
     if not unpacked.exists():
         progress.step("unpacking the kernel sources")
         with _scratch(root) as scratch:
-            _run(["tar", "-xf", str(archive.resolve()), "-C", str(scratch), "--strip-components=1"], root)
+            try:
+                _run(["tar", "-xf", str(archive.resolve()), "-C", str(scratch), "--strip-components=1"], root)
+            except UserError as error:
+                raise UserError(f"{archive} cannot be unpacked: give another --source.  {error}") from error
+            _check_sources(scratch, archive)
             os.rename(scratch, unpacked)
     return _build(root, f"kernel-{key}", unpacked, cross_compile, progress)
 
 
-def _archive(root: Path, progress: Progress) -> Path:
-    """The archive in Debian's newest package of kernel sources that is installed, or else the one to download."""
-    pattern = "usr/src/linux-source-*.tar.xz"
+def _check_sources(tree: Path, name: Path) -> None:
+    if not (tree / _MERGE).exists():
+        raise UserError(f"{name} has no kernel sources: give the top directory of a tree, or an archive, as --source.")
 
-    def version(path: Path) -> list[int]:
-        return [int(number) for number in re.findall(r"\d+", path.name)]
 
-    if installed := sorted(Path("/").glob(pattern), key=version):
-        return installed[-1]
-    supply = "--source DIR (a kernel source tree)"
+def _installed_sources() -> Path | None:
+    """The archive in Debian's newest package of kernel sources that is installed."""
+    return max(Path("/").glob(_SOURCES), key=_version, default=None)
+
+
+def _version(path: Path) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", path.name)]
+
+
+def _download_sources(root: Path, progress: Progress) -> Path:
+    """The archive in Debian's current package of kernel sources."""
     name = "linux-source"
     if shutil.which("apt-cache"):
         # the package of that name only depends on the one of the current version
         depends = subprocess.run(["apt-cache", "depends", name], capture_output=True, text=True, check=False).stdout
         if found := re.search(r"Depends: (linux-source-\S+)", depends):
             name = found[1]
-    package = _package(root, name, supply, progress)
-    try:
-        return sorted(package.glob(pattern), key=version)[-1]
-    except IndexError:
-        raise UserError(f"Debian's package {name} has no sources: give {supply}.") from None
+    archive = max(_package(root, name, _SUPPLY_SOURCE, progress).glob(_SOURCES), key=_version, default=None)
+    if archive is None:
+        raise UserError(f"Debian's package {name} has no sources: give {_SUPPLY_SOURCE}.")
+    return archive
 
 
 def _build(root: Path, name: str, source: Path, cross_compile: str, progress: Progress) -> Path:
@@ -227,7 +246,7 @@ def _build(root: Path, name: str, source: Path, cross_compile: str, progress: Pr
     make = ["make", "-C", str(source), f"O={build}", "ARCH=riscv", f"CROSS_COMPILE={cross_compile}"]
     progress.step("configuring the kernel")
     _run([*make, "tinyconfig"], root)
-    merge = [str(source / "scripts/kconfig/merge_config.sh"), "-m", "-O", str(build)]
+    merge = [str(source / _MERGE), "-m", "-O", str(build)]
     _run([*merge, str(build / ".config"), str(FRAGMENT)], root)
     _run([*make, "olddefconfig"], root)
     config = (build / ".config").read_text().splitlines()

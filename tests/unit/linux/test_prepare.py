@@ -89,8 +89,37 @@ def test_missing_compiler_of_the_user(compilers):
 
 def test_without_apt(compilers, monkeypatch, tmp_path):
     monkeypatch.setattr(prepare, "_FIRMWARE", prepare.Path("usr/share/nowhere/fw_jump.elf"))
-    with pytest.raises(UserError, match=r"opensbi cannot be obtained: give --firmware FILE"):
+    monkeypatch.setattr(prepare, "_SOURCES", "usr/share/nowhere/*.tar.xz")
+    with pytest.raises(UserError, match=r"opensbi cannot be obtained: give --firmware FILE .* and --source PATH"):
         prepare.prepare()
+
+
+def test_without_apt_but_with_firmware(compilers, monkeypatch, firmware):
+    monkeypatch.setattr(prepare, "_SOURCES", "usr/share/nowhere/*.tar.xz")
+    with pytest.raises(UserError, match=r"linux-source cannot be obtained: give --source PATH"):
+        prepare.prepare(firmware=firmware)
+
+
+def test_without_apt_but_with_sources(compilers, tree, monkeypatch):
+    monkeypatch.setattr(prepare, "_FIRMWARE", prepare.Path("usr/share/nowhere/fw_jump.elf"))
+    with pytest.raises(UserError, match=r"give --firmware FILE \(fw_jump.elf of OpenSBI\)\."):
+        prepare.prepare(source=tree)
+
+
+def test_download_of_the_sources(compilers, tools, tree, firmware, monkeypatch, cache):
+    monkeypatch.setattr(prepare, "_SOURCES", "usr/share/nowhere/linux-source-*.tar.xz")
+    tools(
+        apt_cache="echo '  Depends: linux-source-6.1'",
+        apt_get='[ "$*" = "download linux-source-6.1" ] && echo package > linux-source-6.1_1_all.deb',
+        dpkg_deb=f"""
+            mkdir -p "$3/usr/share/nowhere"
+            tar -cJf "$3/usr/share/nowhere/linux-source-6.1.tar.xz" -C {tree.parent} {tree.name}
+        """,
+    )
+    result = prepare.prepare(firmware=firmware)
+    assert result.kernel.read_text() == "image\n"
+    tools(apt_get="exit 1")  # not again
+    assert prepare.prepare(firmware=firmware) == result
 
 
 def test_apt_that_fails(compilers, tools, monkeypatch):
@@ -173,8 +202,25 @@ def test_a_kernel_without_kvm(compilers, tools, tree, firmware):
 
 
 def test_not_a_tree(compilers, tmp_path, firmware):
-    with pytest.raises(UserError, match="no kernel source tree"):
+    with pytest.raises(UserError, match="has no kernel sources"):
         prepare.prepare(firmware=firmware, source=tmp_path)
+
+
+def test_not_an_archive(compilers, tmp_path, firmware):
+    (tmp_path / "notes.txt").write_text("no archive")
+    with pytest.raises(UserError, match=r"notes\.txt cannot be unpacked: give another --source"):
+        prepare.prepare(firmware=firmware, source=tmp_path / "notes.txt")
+
+
+def test_an_archive_of_something_else(compilers, tmp_path, firmware, cache):
+    (tmp_path / "other").mkdir()
+    subprocess.run(
+        ["/usr/bin/env", "PATH=/usr/bin:/bin", "tar", "-cf", "other.tar", "other"], cwd=tmp_path, check=True
+    )
+    for _ in range(2):  # nothing of it stays
+        with pytest.raises(UserError, match=r"other\.tar has no kernel sources"):
+            prepare.prepare(firmware=firmware, source=tmp_path / "other.tar")
+    assert not list(cache.glob("source-*"))
 
 
 def test_another_configuration_needs_another_kernel(compilers, tree, firmware, cache):

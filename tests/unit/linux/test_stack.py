@@ -153,6 +153,7 @@ def test_summary():
             {"from": "VU", "target": "HS", "name": "STI interrupt", "count": 4},
             {"from": "VU", "target": "VS", "name": "ecall from u", "count": 5},
             {"from": "U", "target": "HS", "name": "STI interrupt", "count": 6},
+            {"from": "VU", "target": "M", "name": "MTI interrupt", "count": 2},
         ],
     })  # fmt: skip
     rows = [line.split() for line in text.splitlines()]
@@ -161,6 +162,6 @@ def test_summary():
     assert rows.index(["frontend", "300", "10.0%"]) < rows.index(["branch", "30", "1.0%"])
     assert not any(row[:1] == ["wfi"] for row in rows)
     assert [row and row[0] for row in rows[rows.index(["exit", "from", "the", "guest", "from", "to", "count"]) :]] == [
-        "exit", "STI", "ecall", "all", [], "other", "STI", "ecall", "x", "all",
+        "exit", "STI", "ecall", "all", [], "other", "STI", "ecall", "MTI", "x", "all",
     ]  # fmt: skip
-    assert rows.count(["all", "7"]) == 1 and rows.count(["all", "12"]) == 1
+    assert rows.count(["all", "7"]) == 1 and rows.count(["all", "14"]) == 1
