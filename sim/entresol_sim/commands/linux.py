@@ -74,8 +74,9 @@ def register(subparsers) -> None:
         "--ram", metavar="SIZE", type=size, default=64 << 20, help="size of RAM, at least 64M (default: 64M)"
     )
     machine.add_argument(
-        "--mtime-div", metavar="N", type=positive, default=10,
-        help="clock cycles for each tick of mtime, which software takes for 0.1 us (default: %(default)s)",
+        "--mtime-div", metavar="N", type=positive,
+        help="clock cycles for each tick of mtime, which software takes for 0.1 us (default: 10; 1 with --interactive, "
+        "as the kernel looks for input every 10 ms)",
     )  # fmt: skip
     machine.add_argument("--max-cycles", metavar="N", type=positive, help="stop in cycle N, with status 3")
     machine.add_argument(
@@ -132,7 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
         append=arguments.append or "",
         symbols=arguments.symbols,
         ram_size=arguments.ram,
-        mtime_divider=arguments.mtime_div,
+        mtime_divider=arguments.mtime_div or (1 if arguments.interactive else 10),
         progress=progress,
     ) as boot:
         check_outputs({"--stats": arguments.stats})

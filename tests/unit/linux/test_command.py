@@ -3,6 +3,8 @@
 import pytest
 
 from entresol_sim import cli
+from entresol_sim.errors import UserError
+from entresol_sim.linux import boot as boot_module
 from entresol_sim.simulator import Simulator
 
 
@@ -57,3 +59,18 @@ def test_refused(capsys, options, message):
     assert captured.out == ""
     assert captured.err.count("\n") == 1 and captured.err.startswith("entresol")
     assert message in captured.err
+
+
+@pytest.mark.parametrize(
+    "options, divider", [([], 10), (["--interactive"], 1), (["--interactive", "--mtime-div", "3"], 3)]
+)
+def test_time_passes_faster_for_those_who_wait(monkeypatch, options, divider):
+    given = {}
+
+    def boot(config, **options):
+        given.update(options)
+        raise UserError("stop")
+
+    monkeypatch.setattr(boot_module, "Boot", boot)
+    assert cli.main(["linux", *options]) == 2
+    assert given["mtime_divider"] == divider
