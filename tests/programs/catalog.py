@@ -60,7 +60,41 @@ class Program:
         )
 
 
-_GENERATED = ("alu", "muldiv", "branches", "memory", "atomics", "csr_forms", "compressed")
+#: generated programs and their rules
+_GENERATED: dict[str, tuple[str, ...]] = {
+    "alu": (
+        "x0eq0", "lui_op", "auipc_op", "addi_overflow", "add_overflow", "sub_overflow", "R-type_operands",
+        "rv64i_other_xregs", "twos_complement_signed_integers",
+    ),
+    "muldiv": (
+        "mul_op", "mulh_op", "mulhu_op", "mulhsu_op", "mulw_op", "div_op", "divu_op", "rem_op", "remu_op", "divw_op",
+        "divuw_op", "remw_op", "remuw_op", "div_by_zero", "rem_by_zero", "signed_div_overflow", "rem_result_sign",
+        "remw_result_sign", "remuw_result_sign",
+    ),
+    "branches": (
+        "jal_target", "jal_op", "jalr_target", "jalr_op", "br_target", "beq_op", "bne_op", "blt_op", "bltu_op",
+        "bge_op", "bgeu_op", "no_cti_delay_slots", "pcreg_op",
+    ),
+    "memory": (
+        "ldst_ea", "load_op", "store_op", "lw_op", "lh_op", "lhu_op", "lb_op", "lbu_op", "sw_op", "sh_op", "sb_op",
+        "ld_op_rv64i", "lw_op_rv64i", "lwu_op", "lh_op_rv64i", "lhu_rv64i_op", "lb_rv64i_op", "lbu_rv64i_op",
+        "sd_op_rv64i", "sw_op_rv64i", "sh_op_rv64i", "sb_op_rv64i", "ldst_no_exc_aligned", "ldst_little_endian_op",
+        "ldst_endian_byte_invariant", "ldst_endian_byte_op", "ENDIANNESS",
+    ),
+    "atomics": (
+        "amo_operand_size", "ziccamoa_pma_amo_req", "pma_amo_levels",
+    ),
+    "csr_forms": (
+        "csrrw_op", "csrrs_op", "csrrc_op", "csrrwi_op", "csrrsi_op", "csrrci_op", "zicsr_order",
+    ),
+    "compressed": (
+        "Zca_align16", "Zca_no_misaligned", "jump_misaligned_c_no_exception", "branch_misaligned_c_no_exception",
+        "Zca_offsets_mul2", "Zca_regs8", "c-lwsp_op", "c-ldsp_op", "c-swsp_op", "c-sdsp_op", "c-lw_op", "c-ld_op",
+        "c-sw_op", "c-sd_op", "c-j_op", "c-jr_op", "c-jalr_op", "c-beqz_op", "c-bnez_op", "c-li_op", "c-lui_op",
+        "c-addi_op", "c-addiw_op", "c-addi16sp_op", "c-addi4spn_op", "c-slli_op", "c-srli_op", "c-srai_op", "c-andi_op",
+        "c-mv_op", "c-add_op", "c-and_op", "c-or_op", "c-xor_op", "c-sub_op", "c-addw_op", "c-subw_op",
+    ),
+}  # fmt: skip
 _BITMANIP = ("zba", "zbb", "zbs")
 _SINVAL = (
     "Svinval_sinval_vma_invalidates_same_as_sfence_vma", "Svinval_sfence_w_inval_orders_before_sinval_vma",
@@ -68,7 +102,7 @@ _SINVAL = (
 )  # fmt: skip
 
 PROGRAMS = (
-    *(Program(name, name, seed=1) for name in _GENERATED),
+    *(Program(name, name, seed=1, rules=rules) for name, rules in _GENERATED.items()),
     *(Program(name, name, seed=1, extensions=(name,)) for name in _BITMANIP),
     *(Program(f"torture{seed}", "torture", seed=seed) for seed in range(3)),
     *(Program(f"torture_zb{seed}", "torture_zb", seed=seed, extensions=_BITMANIP) for seed in range(2)),
@@ -83,7 +117,9 @@ PROGRAMS = (
             "MTVAL_PER_EXC_BEHAVIOR", "mcause_exccode_enc", "mcause_exccode_op", "mcause_exccode_ld_ldrsv",
             "mcause_exccode_st_sc_amo", "ecall_epc_value", "ebreak_epc_value", "pma_mag_op_amo", "pma_mag_op_rsrv",
             "mtval_op", "stval_op", "stval_op_breakpoint", "stval_op_faulting_addr", "stval_op_illegal_instr",
-            "stval_op_illegal_instr_format", "stval_op_other_traps", "scause_op",
+            "stval_op_illegal_instr_format", "stval_op_other_traps", "scause_op", "c-ebreak_op", "ecall_op",
+            "ebreak_op", "sstvala_stval_faulting_vaddr", "sstvala_stval_faulting_instruction",
+            "shvstvala_vstval_written", "load_exc_x0",
         ),
     ),
     Program(
@@ -107,14 +143,17 @@ PROGRAMS = (
             "hfence-gvma_op", "misa_always_rd", "mvendorid_always_rd", "marchid_always_rd", "mimpid_always_rd",
             "mhartid_always_rd", "mconfigptr_mandatory", "M_access_all_lower_priv_CSRs", "wfi_all_privileged_modes",
             "pmp_csr_mode", "cycle_rdonly", "time_rdonly", "scounteren_mode", "scounteren_op", "stval_mode",
-            "sscratch_mode", "satp_mode", "senvcfg_mode", "sstatus_mode",
+            "sscratch_mode", "satp_mode", "senvcfg_mode", "sstatus_mode", "zicsr_rs1_x0", "zicsr_uimm_zero", "Zicsr_rw",
+            "Zicsr_access", "Zicsr_higher_priv", "Zicsr_illegal_mode", "Zicsr_illegal_acc", "always_priv_level",
+            "non_priv_exc", "priv_levels", "ssstrict_unimplemented_opcodes_csr_exception",
         ),
     ),
     Program(
         "xret",
         "xret",
         rules=(
-            "mret_h", "sret_h", "sret_v0", "sret_v1", "mret_presence", "sret_presence",
+            "mret_h", "sret_h", "sret_v0", "sret_v1", "mret_presence", "sret_presence", "priv_combs",
+            "m_mode_mandatory",
         ),
     ),
     Program(
@@ -140,7 +179,8 @@ PROGRAMS = (
             "Sv39_levels", "Sv39_page_sizes", "Sv39_superpage_align_fault", "Sv39_pte_svnapot_rsv",
             "Sv39_pte_svpbmt_rsv", "Sv39_pte_future_rsv", "svade_access_ad_bit_clear", "svbare_satp_mode_bare",
             "stval_op_faulting_addr", "sfence_vma_all_asid_va", "sfence_vma_asid_only", "sfence_vma_va_all_asid",
-            "sfence_vma_va_asid", "Sv39_leaf_any_level", "ASIDLEN", "sfence_vma_invalid_va",
+            "sfence_vma_va_asid", "Sv39_leaf_any_level", "ASIDLEN", "sfence_vma_invalid_va", "ssccptr_memory_pte_reads",
+            "ia_fault_exc_on_target",
         ),
     ),
     Program(
@@ -163,7 +203,7 @@ PROGRAMS = (
             "hfence-vvma_hfence-gvma_op", "hfence-gvma_op", "hfence-gvma_vmid", "hfence-gvma_mode", "H_vm_gpa_g",
             "sfence_vma_v1", "mtval2_trapval_other", "htval_op", "mtval2_op", "htinst_op", "mtinst_op",
             "H_exception_priority", "hfence-vvma_mode", "mepc_varlen_wr", "MTVAL_VARLEN_WR", "mtval_vaddr_wr2",
-            "stval_op_load_store_fault", "stval_faulting_address_variable_instr",
+            "stval_op_load_store_fault", "stval_faulting_address_variable_instr", "shtvala_htval_faulting_gpa",
         ),
     ),
     Program(
@@ -198,7 +238,9 @@ PROGRAMS = (
         "lrsc",
         "lrsc",
         rules=(
-            "ld_rsv_rst", "MRET_CLR_LR_RESV", "SRET_CLR_LR_RESV",
+            "ld_rsv_rst", "MRET_CLR_LR_RESV", "SRET_CLR_LR_RESV", "lr_w_op", "sc_w_success", "sc_w_failure",
+            "lr_sc_rv64", "sc_failure_code", "constrained_lrsc_forward_progress", "ziccrse_pma_rsrv_req",
+            "sc_reservation_invalidate", "sc_addr_not_in_reservation_fail", "pma_rsrv_levels",
         ),
     ),
     Program(
@@ -206,14 +248,15 @@ PROGRAMS = (
         "misaligned",
         rules=(
             "PMA_MAG_OP_LDST", "mstatus_mbe_op", "pma_idp_misaligned_exc", "pma_io_rwx_per_sz",
-            "pma_amo_far_subset_proc",
+            "pma_amo_far_subset_proc", "ldst_little_endian_op", "MISALIGNED_LDST_EEI_DEPENDENT_BEHAVIOR",
+            "MISALIGNED_LDST_HW_SUPPORT", "MISALIGNED_LDST_EXC_TYPE", "zicclsm_misaligned_support", "ENDIANNESS",
         ),
     ),
     Program(
         "fence_i",
         "fence_i",
         rules=(
-            "endianness_inst_fetch_little", "PMA_MM_IFETCH",
+            "endianness_inst_fetch_little", "PMA_MM_IFETCH", "fence_i_op",
         ),
     ),
     Program(
@@ -221,7 +264,8 @@ PROGRAMS = (
         "counters",
         rules=(
             "ecall_no_minstret_inc", "ebreak_no_minstret_inc", "mcounteren_inc_inaccessible", "mcountinhibit_only_inc",
-            "time_op", "time_visibility_mtime", "time_csr_architectural_availability", "mcycle_sz",
+            "time_op", "time_visibility_mtime", "time_csr_architectural_availability", "mcycle_sz", "zicntr_rdcycle_op",
+            "zicntr_rdtime_op", "zicntr_rdinstret_op", "zicsr_order", "zihpm_op_sz_mode_acc_priv",
         ),
     ),
     Program(

@@ -55,11 +55,28 @@ CHOICES: Mapping[str, str] = {
     "STATEEN_WARL_ACCESS": "Writable are SE in all four, and ENVCFG; what the other bits control is not there.",
     # cmo
     "CACHE_BLOCK_SIZE": "64 bytes.",
-    # a-st-ext
+    # a-st-ext, rv32
+    **dict.fromkeys(
+        ("a_domain_specific_ordering", "a_no_aq_rl", "a_acquire_semantics", "a_release_semantics",
+         "a_seq_cst_semantics", "amo_release_consistency", "fence_op", "fence-tso_op", "fence-tso_ordering_rw_rw_ok",
+         "fence_cons_ok"),
+        "Accesses take effect in program order, and one to I/O waits for its response: nothing is left to order.",
+    ),
+    "LR_RESERVATION_SET_SIZE": "The addressed word or doubleword.",
+    "MISALIGNED_ATOMICITY_GRANULE_SIZE": "None.",
+    "NTL_TRAP_BEHAVIOR": "NTL hints are ignored.",
+    # counters
+    "HPM_PLATFORM_SPECIFIC_IMPL": "As many counters of 64 bits as the configuration says, of the events in "
+                                  "`entresol.observe`.",
+    "HPM_UNIMPLEMENTED_COUNTER_ACCESS": "Zero in M-mode; below it cannot be enabled and is an illegal instruction.",
     "LR_SC_ALIGNMENT": "A misaligned LR, SC or AMO is an address-misaligned exception, found before any other of it.",
     # machine
     "MISA_WARL": "Read-only.",
     "MISA_CSR_IMPLEMENTED": "Implemented, and not zero.",
+    "ENDIANNESS": "Little-endian.",
+    "MISALIGNED_LDST_EEI_DEPENDENT_BEHAVIOR": "Done in hardware in main memory, an access fault for I/O.",
+    "MISALIGNED_LDST_HW_SUPPORT": "In hardware, in main memory.",
+    "MISALIGNED_LDST_EXC_TYPE": "In main memory they succeed; I/O answers with an access fault.",
     "MXLEN": "64.",
     "MISA_EXTENSIONS_WARL": "Read-only: the extensions of the configuration.",
     "MISA_EXTENSIONS_WRITABLE_BITS": "None.",
@@ -188,7 +205,9 @@ _NOT_APPLICABLE: dict[str, tuple[str, ...]] = {
         "hpmcounternh_rdonly", "timeh_op", "timeh_rdonly", "timeh_visibility_mtime", "menvcfgh_sz", "menvcfgh_op",
         "menvcfgh_no_U_mode", "mseccfgh_sz", "mseccfgh_acc", "mseccfgh_op", "mseccfgh_presence", "mtimecmp_rv32_wr",
         "pmp_cfg_rv32_layout", "xlen_reduction_op", "XLEN_REDUCTION_HINT_OP", "sstatus_uxl_behavior", "HINT_SXLEN",
-        "satp_mode_sxlen32",
+        "satp_mode_sxlen32", "rv32i_xreg_sz", "c-flwsp_op", "c-fswsp_op", "c-flw_op", "c-fsw_op", "c-jal_op",
+        "c-slli_shamt5", "c-srli_shamt5", "Zb_shamt_rsv_rv32", "zihpm_op_sz_mode_acc_xlen32", "zicntr_rdcycleh_op",
+        "zicntr_rdtimeh_op", "zicntr_rdinstreth_op", "hpm_counter_op_sz_mode_xlen32",
     ),
     "about harts without U-mode or S-mode, which every configuration has": (
         "mstatus_sie_rdonly0", "mstatus_spie_rdonly0", "mstatus_xpp_rdonly0", "mstatus_mprv_rdonly0_no_umode",
@@ -202,9 +221,43 @@ _NOT_APPLICABLE: dict[str, tuple[str, ...]] = {
         "misa_extensions_dependencies", "misa_inc_ialign", "mepc_bit1_dyn_ialign_op", "sepc_op_mask_ialign32",
         "mul_misa_M_dis",
     ),
+    "about IALIGN=32, and with compressed instructions it is 16": (
+        "taken_cti_misaligned_exc", "jump_misaligned_exception", "branch_misaligned_taken_exception",
+        "branch_misaligned_untaken_exception", "cond_br_no_ia_misaligned_exc_not_taken",
+    ),
+    "demands on software": (
+        "lr_sc_aq_rl_software_rule", "constrained_lrsc_loop_size", "constrained_lrsc_instruction_set",
+        "constrained_lrsc_compressed_allowed", "constrained_lrsc_retry_code", "lrsc_eventuality_region",
+        "lrsc_same_address_and_size", "unconstrained_lrsc_no_progress",
+    ),
+    "of Svvptc, which is not implemented": ("Svvptc_explicit_stores_update_valid_bit",),
+    "of Svrsw60t59b, which is not implemented": (
+        "Svrsw60t59b_reserved_bits_60_59", "Svrsw60t59b_h_g_stage_reserved_bits", "Svrsw60t59b_depends_on_sv39",
+    ),
+    "about memory that is big-endian": ("ldst_big_endian_op",),
+    "of Zbc, Zbkb or Zbkx, which are not implemented": (
+        "zbc_clmul_clmulh_results", "zbc_clmulr_results", "zbkx_lookup_table_model", "zbkx_indexing_behavior",
+        "clmul_enc", "clmul_op", "clmulh_enc", "clmulh_op", "clmulr_enc", "clmulr_op", "pack_enc", "pack_op",
+        "packh_enc", "packh_op", "packw_enc", "packw_op", "brev8_enc", "brev8_op", "unzip_enc", "unzip_op",
+        "xperm8_enc", "xperm8_op", "xperm4_enc", "xperm4_op", "zip_enc", "zip_op",
+    ),
+    "of Zkt, which is not implemented": ("czero-eqz_inst_ctime", "czero-nez_zkt_timing"),
+    "of Zcmp or Zcmt, which are not implemented": (
+        "Zcmp_trap", "INTERRUPTS_ALLOWED_IN_PUSHPOP", "Zcmp_bus_fault", "Zcmp_push_sp_commit", "Zcmp_pop_sp_commit",
+        "cm-push_op", "cm-pop_op", "cm-popretz_op", "cm-popret_op", "cm-mvsa01_res", "cm-mvsa01_op", "cm-mvsa01_sreg",
+        "cm-mva01s_op", "cm-mva01s_sreg", "Zcmt_table", "Zcmt_endian", "Zcmt_entry_sz", "Zcmt_fetch", "Zcmt_trap",
+        "jvt_reg", "JVT_WARL", "jvt_op", "jvt_base_vm", "jvt_mode_acc", "JVT_MODE_WARL", "cm-jt_op", "cm-jalt_op",
+    ),
+    "of D with C, and there is no floating-point unit yet": (
+        "Zc_fp_regs", "c-fldsp_op", "c-fsdwsp_op", "c-fld_op", "c-fsd_op",
+    ),
     "about RV32E and RV64E": ("misa_e_op",),
     "about an endianness that can be changed, and it is always little": ("mstatus_sbe_change_fence",),
-    "about several harts, and there is one": ("mhartid_unique", "mcountinhibit_cy_shared", "asid_hart_private"),
+    "about several harts, and there is one": (
+        "mhartid_unique", "mcountinhibit_cy_shared", "asid_hart_private",
+        "zicntr_time_hart_sync", "sc_success_conditions", "sc_other_hart_store_fail", "lr_sc_atomicity_axiom",
+        "sc_not_observable_before_lr", "rvwmo_atomicity_axiom",
+    ),
     "about harts without mcountinhibit": ("mcountinhibit_not_impl",),
     "about a misaligned atomicity granule, which no memory here has": (
         "pma_mag_def", "pma_mag_insts", "pma_mag_op_within", "pma_mag_op_implicit",
@@ -237,7 +290,7 @@ _NOT_APPLICABLE: dict[str, tuple[str, ...]] = {
     ),
     "of Smcdeleg, which is not implemented": ("menvcfg_cde_op",),
     "of Zacas or Zabha, which are not implemented": (
-        "pma_amo_zacas_levels", "pma_amo_zacas_req_arith", "pma_amo_zabha_req",
+        "pma_amo_zacas_levels", "pma_amo_zacas_req_arith", "pma_amo_zabha_req", "ziccamoc_pma_amo_req",
     ),
     "of Ssqosid, which is not implemented": (
         "Ssqosid_shared_resource_need_management", "Ssqosid_hw_monitoring_required", "Ssqosid_srmcfg_introduced",
@@ -263,7 +316,7 @@ _NOT_APPLICABLE: dict[str, tuple[str, ...]] = {
     ),
     "about the state of a vector unit, and there is none": (
         "vsstatus_vs_op", "mstatus_vs_op", "mstatus_vs_acc", "mstatus_vs_wr", "MSTATUS_VS_IMPRECISE",
-        "MSTATUS_VS_NO_CHANGE_DIRTY", "pma_mag_op_vec",
+        "MSTATUS_VS_NO_CHANGE_DIRTY", "pma_mag_op_vec", "rvwmo_v_multi_memops",
     ),
     "about FS and VS that are read-only zero; here they can be written": ("mstatus_sd_rdonly0",),
     "about the state of a floating-point unit, and there is none yet": (

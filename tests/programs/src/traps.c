@@ -18,6 +18,7 @@ static const struct {
     {"ebreak", EBREAK, BREAKPOINT, ALL, 0, PC},
     {"c.ebreak", 0x9002, BREAKPOINT, ALL, 0, PC},
     {"load access", LD, LOAD_ACCESS, ALL, NOWHERE + 8, ADDRESS},
+    {"load access to x0", LD & ~0xf80u, LOAD_ACCESS, ALL, NOWHERE + 8, ADDRESS},
     {"store access", SW, STORE_ACCESS, ALL, NOWHERE + 16, ADDRESS},
     {"fetch access", JALR_A1, INSTRUCTION_ACCESS, ALL, NOWHERE, ADDRESS},
     {"amo access", AMOADD_D, STORE_ACCESS, ALL, NOWHERE, ADDRESS},

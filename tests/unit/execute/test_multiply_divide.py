@@ -88,8 +88,10 @@ async def divide(ctx, unit, op, word, a, b):
     return ctx.get(unit.result), cycles
 
 
-@pytest.mark.rule("div_op", "divu_op", "rem_op", "remu_op", "divw_op", "divuw_op", "remw_op", "remuw_op",
-                  "rem_result_sign", "remw_result_sign")
+@pytest.mark.rule(
+    "div_op", "divu_op", "rem_op", "remu_op", "divw_op", "divuw_op", "remw_op", "remuw_op", "rem_result_sign",
+    "remw_result_sign", "remuw_result_sign",
+)
 def test_division(operands):
     unit, rng = Divider(), operands.random
 

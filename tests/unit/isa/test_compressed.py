@@ -176,9 +176,18 @@ def test_no_two_rows_overlap():
         assert not one.intersects(other), f"{name} and {other_name}"
 
 
-@pytest.mark.rule("c-lwsp_rsv", "c-ldsp_rsv", "c-jr_rsv", "c-lui_rsv", "c-addiw_rsv", "c-addi16sp_rsv",
-                  "c-addi4spn_rsv", "Zca_illegal", "c-lui_hint", "c-li_hint", "c-addi_hint", "c-mv_hint",
-                  "c-add_hint", "c-slli_hint", "c-nop_hint", "Zca_hints", "Zcmop_enc", "Zcmop_instr_write")
+@pytest.mark.rule(
+    "c-lwsp_rsv", "c-ldsp_rsv", "c-jr_rsv", "c-lui_rsv", "c-addiw_rsv", "c-addi16sp_rsv", "c-addi4spn_rsv",
+    "Zca_illegal", "c-lui_hint", "c-li_hint", "c-addi_hint", "c-mv_hint", "c-add_hint", "c-slli_hint", "c-nop_hint",
+    "Zca_hints", "Zcmop_enc", "Zcmop_instr_write", "Zca_offsets_mul2", "Zca_regs8", "c-lwsp_op", "c-ldsp_op",
+    "c-swsp_op", "c-sdsp_op", "c-lw_op", "c-ld_op", "c-sw_op", "c-sd_op", "c-j_op", "c-jr_op", "c-jalr_op", "c-ebreak",
+    "c-beqz_op", "c-bnez_op", "c-li_op", "c-lui_op", "c-addi_op", "c-addi_nop", "c-addiw_op", "c-addi16sp_op",
+    "c-addi4spn_op", "c-slli_op", "c-srli_op", "c-srli_hint", "c-srai_op", "c-srai_hint", "c-andi_op", "c-mv_op",
+    "c-mv_jr", "c-add_op", "c-add_val", "c-and_op", "c-or_op", "c-xor_op", "c-sub_op", "c-addw_op", "c-subw_op",
+    "c-nop_op", "c-ebreak_op", "c-lbu_op", "c-lhu_op", "c-lh_op", "c-sb_op", "c-sh_op", "c-zext-b_op", "c-sext-b_op",
+    "c-zext-h_op", "c-sext-h_op", "c-zext-w_op", "c-not_op", "c-mul_op", "C-NTL_availability", "C-NTL-P1_op",
+    "C-NTL-P1_enc", "C-NTL-PALL_op", "C-NTL-PALL_enc", "C-NTL-S1_op", "C-NTL-S1_enc", "C-NTL-ALL_op", "C-NTL-ALL_enc",
+)
 @pytest.mark.parametrize("config", [CONFIGS["small"], ZCB], ids=["small", "zcb"])
 def test_every_encoding(config):
     evaluate = evaluator(config.extensions)

@@ -77,7 +77,7 @@ def test_isa_string_is_in_canonical_order():
 
 @pytest.mark.rule(
     "misa_mxl_enc", "misa_extensions_enc", "misa_b_op", "misa_extensions_op", "misa_i_op", "misa_m_op", "misa_s_op",
-    "misa_u_op", "misa_x_op",
+    "misa_u_op", "misa_x_op", "misa_c_set",
 )
 def test_misa():
     assert misa(of("i", "m", "a", "c", "s", "u", "h")) == 2 << 62 | 0x14_1185

@@ -92,7 +92,8 @@ def stream(bench, lsu, seed, size=4096, ways=1, count=250, ptw=0.0, gap=0.2, hot
 @pytest.mark.rule(
     "zicclsm_misaligned_support", "lr_w_op", "sc_w_success", "sc_w_failure", "sc_reservation_invalidate",
     "sc_failed_as_store", "lr_sc_rv64", "amo_operand_size", "amo_alignment", "LR_SC_ALIGNMENT", "pma_mm_rw",
-    "pma_mm_mandatory_sz", "pma_amo_levels", "pma_amo_sz_support", "PMA_CACHE_MM_ALL_ATOMICS",
+    "pma_mm_mandatory_sz", "pma_amo_levels", "pma_amo_sz_support", "PMA_CACHE_MM_ALL_ATOMICS", "ziccamoa_pma_amo_req",
+    "sc_pairs_latest_lr", "rvwmo_ld_val_axiom", "rvwmo_single_hart_op",
 )
 def test_random_stream(bench, lsu, seed, size, ways):
     dut = stream(bench, lsu, seed, size, ways, ptw=0.03)

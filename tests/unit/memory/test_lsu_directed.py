@@ -25,7 +25,7 @@ def scene(bench, lsu, scenario, **options):
 
 @pytest.mark.rule(
     "amo_alignment", "LR_SC_ALIGNMENT", "MCAUSE_EXCCODE_MISALIGNED_VS_FAULT_PRI", "pma_mag_op_amo", "pma_mag_op_rsrv",
-    "PMA_MAG_EXC",
+    "PMA_MAG_EXC", "MISALIGNED_ATOMICITY_GRANULE_SIZE",
 )
 @pytest.mark.parametrize("op", [LR, SC, LsuOp.AMOADD])
 @pytest.mark.parametrize("vaddr", [0x10004, 0x10001, 0x99999, 0x20004])
@@ -76,7 +76,9 @@ def test_io_accesses_have_their_size_and_order(bench, lsu):
 
 @pytest.mark.rule(
     "pma_mo_io_chan_1", "menvcfg_fiom_fence_op", "menvcfg_fiom_atomic_op", "menvcfg_fiom_fence_presuc_op",
-    "senvcfg_fiom_op", "senvcfg_fiom_op_atomic", "henvcfg_fiom_op", "henvcfg_fiom_order",
+    "senvcfg_fiom_op", "senvcfg_fiom_op_atomic", "henvcfg_fiom_op", "henvcfg_fiom_order", "a_acquire_semantics",
+    "a_release_semantics", "a_seq_cst_semantics", "a_no_aq_rl", "a_domain_specific_ordering", "amo_release_consistency",
+    "fence_op", "fence-tso_op", "fence-tso_ordering_rw_rw_ok", "fence_cons_ok",
 )
 def test_io_write_has_its_response_before_the_next_access(bench, lsu):
     async def scenario(dut):
@@ -156,8 +158,11 @@ def test_every_misaligned_position(bench, lsu, size):
     scene(bench, lsu, scenario, pages={0x10: lsu.Page(RAM >> 12), 0x11: lsu.Page((RAM >> 12) + 7)})
 
 
-@pytest.mark.rule("lr_w_op", "sc_w_success", "sc_w_failure", "sc_failure_code", "sc_reservation_invalidate",
-                  "sc_addr_not_in_reservation_fail", "sc_intervening_sc_fail")
+@pytest.mark.rule(
+    "lr_w_op", "sc_w_success", "sc_w_failure", "sc_failure_code", "sc_reservation_invalidate",
+    "sc_addr_not_in_reservation_fail", "sc_intervening_sc_fail", "LR_RESERVATION_SET_SIZE", "za64rs_res_set_req",
+    "za128rs_res_set_req", "za64rs_implies_za128rs",
+)
 def test_load_reserved_and_store_conditional(bench, lsu):
     async def results(dut, *ops):
         return [outcome.rdata for outcome in await dut.run(*ops)]
@@ -226,8 +231,10 @@ def test_killed_io_access_never_reaches_the_bus(bench, lsu):
     scene(bench, lsu, scenario, pages={0x20: lsu.Page(IO >> 12, io=True)}, io=lambda address: address < RAM)
 
 
-@pytest.mark.rule("cbo-clean_op", "cbo-flush_op", "cbo-inval_op", "cbo-zero_op", "cbo-zero_unaligned",
-                  "cbo-flush_unaligned", "cbo-inval_unaligned", "no_addr_misaligned_excep")
+@pytest.mark.rule(
+    "cbo-clean_op", "cbo-flush_op", "cbo-inval_op", "cbo-zero_op", "cbo-zero_unaligned", "cbo-flush_unaligned",
+    "cbo-inval_unaligned", "no_addr_misaligned_excep", "zic64b_cache_block_size", "CACHE_BLOCK_SIZE",
+)
 def test_cache_block_operations(bench, lsu):
     async def scenario(dut):
         line = RAM + 0x40

@@ -8,7 +8,7 @@ from entresol.config import VIRT_REGIONS
 from entresol.mmu.pma import Pma
 
 
-@pytest.mark.rule("pma_mm_vs_io_def", "pma_indep_exec_context")
+@pytest.mark.rule("pma_mm_vs_io_def")
 def test_regions():
     config = make_config(regions=VIRT_REGIONS)
     dut = Pma(config)

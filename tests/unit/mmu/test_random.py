@@ -426,13 +426,13 @@ def run_campaign(name, seed, steps):
     "sfence_vma_ordering", "sfence_vma_invalidation", "fetch_page_fault_no_x", "load_page_fault_no_r",
     "store_page_fault_no_w", "Sv39_levels", "Sv39_page_offset_sz", "Sv39_pte_sz", "Sv39_pte_count", "Sv39_vpn_sz",
     "Sv39_page_sizes", "Sv39_superpage_align", "Sv39_LEVELS", "Sv39_PTESIZE", "Sv39_pt_sz", "Sv39_pt_align",
-    "Sv48_va_sz", "Sv48_va_signext", "Sv48_vpn_sz", "Sv48_levels", "Sv48_page_offset_sz", "Sv48_superpage_align", "Sv48_superpage_align_fault", "Sv48_LEVELS", "Sv48_PTESIZE",
-    "Sv57_va_sz", "Sv57_va_signext", "Sv57_vpn_sz", "Sv57_levels", "Sv57_page_offset_sz", "Sv57_superpage_align", "Sv57_superpage_align_fault", "Sv57_LEVELS", "Sv57_PTESIZE", "Svnapot_pte_N",
-    "Svnapot_range_napot", "Svnapot_valid_encoding", "Svnapot_reserved_encoding_fault",
+    "Sv48_va_sz", "Sv48_va_signext", "Sv48_vpn_sz", "Sv48_levels", "Sv48_page_offset_sz", "Sv48_superpage_align",
+    "Sv48_superpage_align_fault", "Sv48_LEVELS", "Sv48_PTESIZE", "Sv57_va_sz", "Sv57_va_signext", "Sv57_vpn_sz",
+    "Sv57_levels", "Sv57_page_offset_sz", "Sv57_superpage_align", "Sv57_superpage_align_fault", "Sv57_LEVELS",
+    "Sv57_PTESIZE", "Svnapot_pte_N", "Svnapot_range_napot", "Svnapot_valid_encoding", "Svnapot_reserved_encoding_fault",
     "Svnapot_implicit_read_ppn_subst", "Svnapot_cache_entries", "Svnapot_hyp_gstage",
     "Svpbmt_nonleaf_pte_pbmt_must_be_zero", "Svpbmt_leaf_pte_pbmt_reserved_3_fault", "Sv39_pte_svnapot_rsv",
-    "Sv39_pte_svpbmt_rsv", "Svpbmt_hgatp_stage_override_rule",
-    "Svpbmt_vsatp_stage_override_rule",
+    "Sv39_pte_svpbmt_rsv", "Svpbmt_hgatp_stage_override_rule", "Svpbmt_vsatp_stage_override_rule",
 )
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", CONFIGS)

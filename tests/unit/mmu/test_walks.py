@@ -139,6 +139,27 @@ def test_latencies_native():
         assert machine_mode.reads == 0 and machine_mode.cycles <= 3, machine_mode
 
 
+@pytest.mark.rule("satp_op_active")
+def test_tables_are_read_in_their_own_modes_only():
+    config, machine, host, tables = guest()
+    host.map(machine.satp, 0x1000, DATA)
+    guest_map(machine, host, tables, 0x1000, DATA + 1)
+    native_tables = {entry & -4096 for entry in machine.memory}
+
+    @simulate(config, machine)
+    async def _(bench):
+        for access in (LOAD, STORE, FETCH):
+            assert (await bench.translate(DATA << 12, access, M)).paddr == DATA << 12
+            assert not bench.reads
+        # with V=0 those of satp, with V=1 those of vsatp and hgatp
+        await bench.translate(0x1000, LOAD, S, 0)
+        own = {address & -4096 for address in bench.reads}
+        bench.reads.clear()
+        await bench.translate(0x1000, LOAD, S, 1)
+        others = {address & -4096 for address in bench.reads}
+        assert own and others and not own & others and own | others <= native_tables
+
+
 def test_latencies_guest():
     config, machine, host, tables = guest(l2tlb_entries=256)
     for i in range(64):

@@ -10,7 +10,7 @@ INHIBIT = 0x320
 
 @pytest.mark.rule(
     "mcycle_op", "mcycle_wr", "minstret_wr", "mcountinhibit_op", "cycle_op", "instret_op", "hpmcounter_op",
-    "mcycle_rst", "MCYCLE_SHARED",
+    "mcycle_rst", "MCYCLE_SHARED", "zicntr_rdcycle_op",
 )
 def test_cycles(bench):
     async def scenario(b):
@@ -33,7 +33,7 @@ def test_cycles(bench):
     bench.run(scenario)
 
 
-@pytest.mark.rule("minstret_op", "mcycle_wr", "minstret_wr", "minstret_rst")
+@pytest.mark.rule("minstret_op", "mcycle_wr", "minstret_wr", "minstret_rst", "zicntr_rdinstret_op", "zicsr_order")
 def test_instructions(bench):
     async def scenario(b):
         b.set(retired=1)
@@ -58,6 +58,7 @@ def test_instructions(bench):
 
 @pytest.mark.rule(
     "mhpmevent_enc", "mhpmevent_op", "MHPMEVENT_WARL", "MHPMCOUNTER_N_SZ", "mcountinhibit_op", "m_mode_perf_monitoring",
+    "HPM_PLATFORM_SPECIFIC_IMPL", "HPM_UNIMPLEMENTED_COUNTER_ACCESS", "hpm_misconfigured_event_behavior",
 )
 def test_events(bench):
     async def scenario(b):

@@ -138,7 +138,8 @@ def set_state(ctx, dut, state):
     "hstateen_bit_63_op", "stateen_op", "M_highest_priv_mode", "M_access_all_lower_priv_CSRs", "mcounteren_op",
     "mcounteren_enc", "cycle_rdonly", "instret_rdonly", "hpmcounter_rdonly", "time_rdonly", "pmp_csr_mode",
     "sstatus_mode", "stvec_mode", "sie_mode", "scounteren_mode", "sscratch_mode", "stval_mode", "senvcfg_mode",
-    "satp_mode", "Zicsr_write_ro", "always_priv_level", "non_priv_exc",
+    "satp_mode", "Zicsr_write_ro", "always_priv_level", "non_priv_exc", "zihpm_op_sz_mode_acc_priv", "priv_levels",
+    "m_level_highest_priv",
 )
 def test_every_register_in_every_mode(everything_config):
     dut = CsrAccess(everything_config)
@@ -184,6 +185,8 @@ def test_satp_in_virtual_machines(everything_config):
 
 @pytest.mark.rule(
     "pmp_cfg_rv64_illegal", "menvcfgh_acc", "H_illegal_high_half", "Zicsr_debug_illegal", "MEDELEGH_OMIT_XLEN64",
+    "ssstrict_unimplemented_opcodes_csr_exception", "zihpm_op_sz_mode_acc_count", "hpmcounter_op_sz_mode",
+    "ssstrict_no_nonconforming_extensions",
 )
 def test_exactly_the_implemented_registers_exist(everything_config):
     dut = CsrAccess(everything_config)

@@ -145,7 +145,9 @@ def test_the_list_is_complete(everything_config):
     "scounteren_sz", "SCOUNTEREN_WARL", "sscratch_sz", "sscratch_acc", "sepc_sz", "sepc_acc_invalid_addr",
     "SEPC_ACC_INVALID_WARL", "scause_sz", "scause_acc", "scause_interrupt_sz", "SCAUSE_EXCEPTION_CODE_ACC", "stval_sz",
     "stval_acc", "STVAL_WARL", "senvcfg_sz", "senvcfg_acc", "senvcfg_fiom_sz", "stimecmp_stimecmph_sz_acc",
-    "Zicsr_write_ro", "Zicsr_wlrl", "ZICSR_WLRL_EXCEPTION",
+    "Zicsr_write_ro", "Zicsr_wlrl", "ZICSR_WLRL_EXCEPTION", "ssu64xl_uxl_sstatus", "sstvecd_stvec_mode_direct",
+    "sstvecd_stvec_base_aligned_address", "shvstvecd_vstvec_mode_direct", "shvstvecd_vstvec_base_aligned_address",
+    "shcounterenw_hpmcounter_hcounteren", "sscounterenw_hpmcounter_scounteren", "shgatpa_hgatp_bare_mode",
 )
 def test_ones_and_zeros(bench):
     async def scenario(b):
@@ -209,7 +211,7 @@ def test_supervisor_registers_are_replaced_in_virtual_machines(bench):
     "satp_mode_op_unsupported", "HGATP_MODE_WARL", "vsatp_mode_unsupported_v0", "hgatp_sz", "hgatp_mode_sv", "vsatp_sz",
     "vsatp_ppn_sv39_sv48_sv57_sz", "VSATP_MODE_UNSUPPORTED_V0_WARL", "satp_sz", "satp_acc", "satp_mode_sz",
     "satp_mode_acc", "satp_mode_op", "satp_mode_sxlen64", "satp_ppn_sv39_sz", "satp_ppn_sv48_sz",
-    "svbare_satp_mode_bare",
+    "svbare_satp_mode_bare", "shgatpa_satp_hgatp_mode_support", "shvsatpa_satp_vsatp_modes",
 )
 def test_modes_of_translation(bench):
     async def scenario(b):

@@ -32,7 +32,7 @@ def test_machine_level_bits_follow_their_lines(bench):
 
 @pytest.mark.rule(
     "intr_sei_op", "mip_seip_rdcsr", "mip_seip_wrcsr", "sip_seip_acc", "sip_seip_op", "mip_seip_op", "mip_seip_acc",
-    "mip_bits_wr_op", "mip_acc", "mip_std_enc", "MIP_WARL", "sip_op",
+    "mip_bits_wr_op", "mip_acc", "mip_std_enc", "MIP_WARL", "sip_op", "zicsr_side_effects",
 )
 def test_seip_is_a_written_bit_or_the_line(bench):
     async def scenario(b):
@@ -164,7 +164,7 @@ def test_guest_external_interrupts(bench):
 @pytest.mark.rule(
     "mip_stip_op", "sip_stip_op", "mip_stip_stimecmp_acc", "mip_stip_stimecmp_op", "mip_stip_stimecmp_clr",
     "mip_stip_no_stimecmp_acc", "menvcfg_stce_op", "sip_stip_acc", "mip_stip_no_stimecmp_op",
-    "supervisor_timer_scheduling", "sip_op",
+    "supervisor_timer_scheduling", "sip_op", "sstc_purpose", "stimecmp_exist", "menvcfg_stce_exist",
 )
 def test_supervisor_timer(bench):
     async def scenario(b):
@@ -198,7 +198,7 @@ def test_supervisor_timer(bench):
 
 @pytest.mark.rule(
     "hip_vstip_op", "hip_vstip_clear", "hip_vstip_vstie_acc", "hip_vstip_vstie_op", "htimedelta_acc", "htimedelta_op",
-    "henvcfg_stce", "hip_vstip_enable",
+    "henvcfg_stce", "hip_vstip_enable", "sstc_vs_facility", "vstimecmp_exist", "henvcfg_stce_exist",
 )
 def test_virtual_timer_and_time(bench):
     async def scenario(b):
@@ -258,7 +258,7 @@ def test_virtual_timer_and_time(bench):
 
 @pytest.mark.rule(
     "intr_mip_mie_op", "intr_mip_mie_xret_csrwr", "hideleg_hs", "mstatus_xie_intr_en_dis", "wfi_unaffected_conditions",
-    "sie_sip_strap_time_constraint", "sie_seie_op",
+    "sie_sip_strap_time_constraint", "sie_seie_op", "zicsr_side_effects_synchronous",
 )
 def test_what_is_taken_follows_at_once(bench):
     async def scenario(b):
