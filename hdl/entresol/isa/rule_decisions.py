@@ -205,7 +205,7 @@ _NOT_APPLICABLE: dict[str, tuple[str, ...]] = {
         "hpmcounternh_rdonly", "timeh_op", "timeh_rdonly", "timeh_visibility_mtime", "menvcfgh_sz", "menvcfgh_op",
         "menvcfgh_no_U_mode", "mseccfgh_sz", "mseccfgh_acc", "mseccfgh_op", "mseccfgh_presence", "mtimecmp_rv32_wr",
         "pmp_cfg_rv32_layout", "xlen_reduction_op", "XLEN_REDUCTION_HINT_OP", "sstatus_uxl_behavior", "HINT_SXLEN",
-        "satp_mode_sxlen32", "rv32i_xreg_sz", "c-flwsp_op", "c-fswsp_op", "c-flw_op", "c-fsw_op", "c-jal_op",
+        "satp_mode_sxlen32", "stateen_rv32_upper_bits_csrs", "rv32i_xreg_sz", "c-flwsp_op", "c-fswsp_op", "c-flw_op", "c-fsw_op", "c-jal_op",
         "c-slli_shamt5", "c-srli_shamt5", "Zb_shamt_rsv_rv32", "zihpm_op_sz_mode_acc_xlen32", "zicntr_rdcycleh_op",
         "zicntr_rdtimeh_op", "zicntr_rdinstreth_op", "hpm_counter_op_sz_mode_xlen32",
     ),
@@ -225,7 +225,18 @@ _NOT_APPLICABLE: dict[str, tuple[str, ...]] = {
         "taken_cti_misaligned_exc", "jump_misaligned_exception", "branch_misaligned_taken_exception",
         "branch_misaligned_untaken_exception", "cond_br_no_ia_misaligned_exc_not_taken",
     ),
+    "of Zfinx, Zcmt, Sscsrind, Ssaia or an IMSIC, Sdtrig's scontext, Ssqosid or custom state, none of which is there": (
+        "stateen0_c_op", "stateen0_fcsr_op", "stateen0_fcsr0_misa_f0_illegal_fpu_instr", "stateen0_jvt_op",
+        "mstateen0_csrind_op", "hstateen0_csrind_op", "mstateen0_imsic_op", "hstateen0_imsic_op", "mstateen0_aia_op",
+        "hstateen0_aia_op", "mstateen0_context_op", "hstateen0_context_op", "mstateen0_srmcfg_op",
+        "sstateen_user_access_control", "sstateen_vsmode_access_roz",
+    ),
+    "about the assignment of bits by extensions to come": (
+        "stateen_implicit_state_update", "sstateen_bit_allocation", "mstateen_bit_correspondence",
+        "mstateen_bit_allocation", "mstateen_bit_encroachment", "sstateen_encroachment_bits_roz",
+    ),
     "demands on software": (
+        "hstateen_sstateen_zero_initialization",
         "lr_sc_aq_rl_software_rule", "constrained_lrsc_loop_size", "constrained_lrsc_instruction_set",
         "constrained_lrsc_compressed_allowed", "constrained_lrsc_retry_code", "lrsc_eventuality_region",
         "lrsc_same_address_and_size", "unconstrained_lrsc_no_progress",

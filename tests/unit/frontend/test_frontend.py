@@ -416,7 +416,7 @@ CASES = [("small", 1, {}), ("small", 2, {"slow": True}), ("linux", 3, {"early_up
          ("linux", 4, {"faults": False}), ("small", 5, {"faults": False, "slow": True})]
 
 
-@pytest.mark.rule("pc_rst", "RST_ADDR", "endianness_inst_fetch_little")
+@pytest.mark.rule("pc_rst", "RST_ADDR", "endianness_inst_fetch_little", "sstatus_ube_implicit")
 @pytest.mark.parametrize(("name", "seed", "options"), CASES)
 def test_random_programs(name, seed, options):
     world = RandomWorld(get_config(name), seed, **options)

@@ -31,7 +31,7 @@ def flushes(mode, m, h, s):
 @pytest.mark.rule(
     "cbo-inval", "cbo-clean_cbo-flush", "cbo-zero_basedon_xenvcfg-CBZE", "menvcfg_cbze_op", "menvcfg_cbcfe_op",
     "menvcfg_cbie_op", "menvcfg_cbie_cbo-inval_op", "henvcfg_cbze", "henvcfg_cbcfe", "henvcfg_cbie", "senvcfg_cbze",
-    "senvcfg_cbcfe", "senvcfg_cbie",
+    "senvcfg_cbcfe", "senvcfg_cbie", "cbo-inval_s-mode_op",
 )
 def test_every_operation_in_every_mode():
     dut = BlockControl()
