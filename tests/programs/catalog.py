@@ -19,8 +19,9 @@ LIB = HERE / "lib"
 @dataclass(frozen=True)
 class Program:
     """A program.  `source` is a C file of src/ or the name of a generated program with its `seed`; `extensions` are
-    those that the compiler may use beyond RV64IMAC with H, `needs` further ones of the machine; `code` is what it ends
-    with; `typed` is given to it and `printed` what it answers; `rules` are the normative rules that it checks."""
+    those that the compiler may use beyond RV64IMAC with H, `needs` further ones of the machine, `lacks` those that
+    it must not have; `code` is what it ends with; `typed` is given to it and `printed` what it answers; `rules` are the
+    normative rules that it checks."""
 
     name: str
     source: str
@@ -28,6 +29,7 @@ class Program:
     defines: Mapping[str, int] = field(default_factory=dict)
     extensions: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
     code: int = 0
     typed: bytes = b""
     printed: bytes | None = None
@@ -314,6 +316,36 @@ PROGRAMS = (
             "henvcfg_cbcfe", "henvcfg_cbie", "cbo-inval_h-mode_veq1_op", "cbo-inval_h-mode_op", "senvcfg_cbze",
             "senvcfg_cbcfe", "senvcfg_cbie",
         ),
+    ),
+    Program(
+        "promises",
+        "promises",
+        rules=(
+            "ssu64xl_uxl_sstatus", "sstvecd_stvec_mode_direct", "sstvecd_stvec_base_aligned_address",
+            "shvstvecd_vstvec_mode_direct", "shvstvecd_vstvec_base_aligned_address",
+            "sscounterenw_hpmcounter_scounteren", "shcounterenw_hpmcounter_hcounteren",
+            "shgatpa_satp_hgatp_mode_support", "shgatpa_hgatp_bare_mode", "shvsatpa_satp_vsatp_modes",
+            "sstvala_stval_faulting_vaddr", "sstvala_stval_faulting_instruction", "shvstvala_vstval_written",
+            "shtvala_htval_faulting_gpa", "Svvptc_explicit_stores_update_valid_bit", "ziccamoa_pma_amo_req",
+            "ziccrse_pma_rsrv_req", "za64rs_res_set_req", "czero-eqz_inst_ctime", "czero-nez_zkt_timing",
+        ),
+    ),
+    Program(
+        "small_ones",
+        "small_ones",
+        needs=("zicond", "zimop", "zcmop", "zcb"),
+        rules=(
+            "czero-eqz_op", "czero-nez_op", "c-lbu_op", "c-lhu_op", "c-lh_op", "c-sb_op", "c-sh_op", "c-zext-b_op",
+            "c-sext-b_op", "c-zext-h_op", "c-sext-h_op", "c-zext-w_op", "c-not_op", "c-mul_op", "Zimop_mop-r_op",
+            "Zimop_mop-r_enc", "Zimop_mop-rr_op", "Zimop_mop-rr_enc", "Zcmop_op", "Zcmop_enc", "Zcmop_enc_table",
+            "Zcmop_instr_write",
+        ),
+    ),
+    Program(
+        "small_ones_absent",
+        "small_ones",
+        defines={"ABSENT": 1},
+        lacks=("zicond", "zimop", "zcmop", "zcb"),
     ),
     Program(
         "wait",

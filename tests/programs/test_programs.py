@@ -25,6 +25,8 @@ def run(program: Program, config: str) -> tuple[Outcome, bytes]:
         missing = [name for name in (*program.extensions, *program.needs) if not simulator.config.has(name)]
         if missing:
             pytest.skip(f"{config} has no {missing[0]}")
+        if any(simulator.config.has(name) for name in program.lacks):
+            pytest.skip(f"{config} has {program.lacks[0]}")
         simulator.load(program.build())
         outcome = simulator.run(MAX_CYCLES, console)
     return outcome, bytes(console.output)

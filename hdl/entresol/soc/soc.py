@@ -34,11 +34,12 @@ class Soc(wiring.Component):
     sources that come from outside, bit n of the input `interrupts` being the level of the n-th of them; `core`, a
     component with the ports of `Core`, for tests.
 
-    Ports: `uart_tx`, `uart_rx` streams of bytes, `uart_overrun` (pulse: the sender of `uart_rx` lost a byte),
-    `uart_divisor` (clock cycles in 16ths of a bit; for a serializer); `rtc_tick`: mtime counts the cycles in which it
-    is set; `boot_entry`, `boot_a1`, `boot_a2`: where the boot ROM jumps, with what in a1 and a2 (a0 is mhartid);
-    `finish_valid`: software ended the run, `finish_code` the value it wrote (see `finisher`); `retire`, `events`,
-    `flush_valid`, `flush_done` as the core's.
+    Ports: `guest_interrupts`, levels of the guest external interrupts 1 to `config.geilen`, for an interrupt
+    controller that has guest interrupt files (the PLIC has none); `uart_tx`, `uart_rx` streams of bytes,
+    `uart_overrun` (pulse: the sender of `uart_rx` lost a byte), `uart_divisor` (clock cycles in 16ths of a bit; for a
+    serializer); `rtc_tick`: mtime counts the cycles in which it is set; `boot_entry`, `boot_a1`, `boot_a2`: where the
+    boot ROM jumps, with what in a1 and a2 (a0 is mhartid); `finish_valid`: software ended the run, `finish_code` the
+    value it wrote (see `finisher`); `retire`, `events`, `flush_valid`, `flush_done` as the core's.
 
     Raises:
         ConfigError: a region is missing, or an interrupt number is out of range or taken.
@@ -67,6 +68,7 @@ class Soc(wiring.Component):
             "uart_overrun": In(1),
             "uart_divisor": Out(16),
             "interrupts": In(len(self._lines)),
+            "guest_interrupts": In(config.geilen),
             "rtc_tick": In(1),
             "boot_entry": In(64),
             "boot_a1": In(64),
@@ -119,6 +121,7 @@ class Soc(wiring.Component):
             core.mti.eq(clint.mti),
             core.mei.eq(plic.interrupts[0]),
             core.sei.eq(plic.interrupts[1]),
+            *([core.sgei.eq(self.guest_interrupts)] if self.config.geilen else []),
             self.retire.eq(core.retire),
             self.events.eq(core.events),
             core.flush_valid.eq(self.flush_valid),

@@ -26,16 +26,17 @@ class StandIn(wiring.Component):
         super().__init__({
             "axi": Out(Axi4(config.bus_bits)), "msi": In(1), "mti": In(1), "mei": In(1), "sei": In(1), "time": In(64),
             "retire": Out(Retire), "events": Out(Events), "flush_valid": In(1), "flush_done": Out(1),
+            "sgei": In(config.geilen),
         })
 
     def elaborate(self, platform):
         return Module()
 
 
-def run(bench, stall=0.0, **parameters):
+def run(bench, stall=0.0, config=CONFIG, **parameters):
     """Runs `bench(ctx, soc, core, manager)`."""
-    core = StandIn(CONFIG)
-    soc = Soc(CONFIG, core=core, **parameters)
+    core = StandIn(config)
+    soc = Soc(config, core=core, **parameters)
     rng = random.Random("soc")
     manager, memory = AxiManager(core.axi, rng, stall), AxiMemory(soc.mem, rng, stall)
 
@@ -150,6 +151,16 @@ def test_interrupts_reach_the_core():
         assert await manager.load(ctx, plic + 0x201004, 2) == (3, Resp.OKAY)
 
     run(bench, interrupt_lines=(3, 17))
+
+
+def test_guest_external_interrupts_come_from_outside():
+    async def bench(ctx, soc, core, manager):
+        for levels in (0b101, 0b010):
+            ctx.set(soc.guest_interrupts, levels)
+            await ctx.tick()
+            assert ctx.get(core.sgei) == levels
+
+    run(bench, config=replace(CONFIG, geilen=3))
 
 
 def test_finish():
