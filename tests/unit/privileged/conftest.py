@@ -1,7 +1,9 @@
 """A bench around the CSR file that tests drive from the M stage's point of view."""
 
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 from amaranth.sim import Simulator
@@ -10,6 +12,8 @@ from entresol.config import CoreConfig, get_config
 from entresol.isa.control import CsrOp, SysOp
 from entresol.isa.privilege import Priv
 from entresol.privileged.csr_file import CsrFile
+
+sys.path.insert(0, str(Path(__file__).parent))  # some tests use the models of others
 
 MODES = {"U": (Priv.U, 0), "HS": (Priv.S, 0), "M": (Priv.M, 0), "VU": (Priv.U, 1), "VS": (Priv.S, 1)}
 MODE_NAMES = {(priv.value, v): name for name, (priv, v) in MODES.items()}
