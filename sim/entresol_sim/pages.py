@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from entresol.config import CONFIGS
-from entresol.isa.csrs import HPM_EVENTS, csr_table
+from entresol.isa.csrs import HPM_EVENTS, Csr, Scope, csr_table
 from entresol.isa.extensions import EXTENSIONS
 from entresol.isa.instructions import INSTRUCTIONS
 
@@ -32,13 +32,31 @@ def extensions() -> str:
     return _table(("extension", "version", "status", "what it is", "configurations"), rows)
 
 
+#: Whom a gate refuses, and how.
+_REFUSED = {
+    Scope.BELOW_M: "illegal below M",
+    Scope.HS: "illegal in HS",
+    Scope.VIRTUAL: "virtual in VS and VU",
+    Scope.VS: "virtual in VS",
+    Scope.USER: "illegal in U, virtual in VU",
+}
+
+
+def _refusals(csr: Csr) -> str:
+    """What refuses accesses to a register besides its privilege and a write of a read-only one."""
+    gates: dict[Scope, list[str]] = {}
+    for gate in csr.gates:
+        gates.setdefault(gate.scope, []).append(f"{gate.control}={gate.blocking}")
+    return "; ".join(f"{_REFUSED[scope]}: {' or '.join(controls)}" for scope, controls in gates.items())
+
+
 def csrs() -> str:
-    """The CSRs of the default configuration: fields with their bits."""
+    """The CSRs of the default configuration: fields with their bits, what refuses accesses."""
     rows = []
     for csr in csr_table(CONFIGS["linux"]).values():
         fields = ", ".join(f"{field.name}[{_bits(field.low, field.width)}]" for field in csr.fields)
-        rows.append((f"{csr.address:#05x}", f"`{csr.name}`", csr.extension, csr.description, fields))
-    return _table(("address", "CSR", "extension", "what it is", "fields"), rows)
+        rows.append((f"{csr.address:#05x}", f"`{csr.name}`", csr.extension, csr.description, fields, _refusals(csr)))
+    return _table(("address", "CSR", "extension", "what it is", "fields", "refused further"), rows)
 
 
 def events() -> str:

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import Cache, ConfigError, CoreConfig, Region
 from ..isa.causes import Interrupt
+from ..isa.csrs import HPM_EVENTS
 from ..isa.extensions import device_tree_extensions, isa_string
 from ..memory.axi import Axi4
 from ..observe import Events, Retire
@@ -19,6 +20,28 @@ from .finisher import POWER_OFF, RESET, Finisher
 from .interconnect import AxiBridge, AxiDemux
 from .plic import Plic
 from .uart import Uart
+
+#: Events that firmware is asked for by number (SBI, "Performance Monitoring Unit Extension"), as far as there are
+#: counters of exactly that.
+_SBI_EVENTS = {1: "cycle", 2: "instret", 5: "branch", 6: "mispredict", 0x10009: "icache_miss", 0x10021: "itlb_miss"}
+
+
+def _pmu(config: CoreConfig) -> Node:
+    """The event counters, as the binding "riscv,pmu" tells firmware of them."""
+    event_counters = ((1 << config.hpm_counters) - 1) << 3
+    fixed = {1: 1 << 0, 2: 1 << 2}  # mcycle and minstret
+    selectors, where = [], []
+    for number, name in _SBI_EVENTS.items():
+        selectors += [number, 0, HPM_EVENTS.index(name)]
+        where += [number, number, event_counters | fixed.get(number, 0)]
+    width = (len(HPM_EVENTS) - 1).bit_length()
+    return Node("pmu", {
+        "compatible": "riscv,pmu",
+        "riscv,event-to-mhpmevent": Cells(*selectors),
+        "riscv,event-to-mhpmcounters": Cells(*where),
+        "riscv,raw-event-to-mhpmcounters": Cells(0, 0, 0xFFFF_FFFF, 0xFFFF_FFFF << width & 0xFFFF_FFFF, event_counters),
+    })
+
 
 #: The regions of a configuration that the SoC puts something into.
 _DEVICES = ("boot", "finisher", "clint", "plic", "uart")
@@ -213,6 +236,7 @@ class Soc(wiring.Component):
             "#size-cells": Cells(0),
             "timebase-frequency": Cells(timebase),
         }, [cpu])
+        counters = [_pmu(config)] if config.has("zihpm") and config.hpm_counters else []
         power = [Node(action, {
             "compatible": f"syscon-{action}",
             "regmap": Cells(finisher),
@@ -224,7 +248,7 @@ class Soc(wiring.Component):
             "#size-cells": Cells(2),
             "compatible": "entresol,soc",
             "model": f"Entresol, configuration {config.name}",
-        }, [chosen, memory, cpus, soc, *power])
+        }, [chosen, memory, cpus, *counters, soc, *power])
 
     def _node(self, region_name: str, kind: str, properties: dict[str, Property]) -> Node:
         """The node of the device in a region."""

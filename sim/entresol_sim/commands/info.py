@@ -46,6 +46,7 @@ def _lines(config: CoreConfig):
                              f"{config.ras_entries} return addresses",
         "PMP": f"{config.pmp_entries} entries",
         "event counters": f"{config.hpm_counters}",
+        "guest interrupts": f"{config.geilen} external",
     }  # fmt: skip
     for name, text in rows.items():
         yield f"  {name:<21} {text}"

@@ -83,3 +83,25 @@ def test_misa():
     assert misa(of("i", "m", "a", "c", "s", "u", "h")) == 2 << 62 | 0x14_1185
     assert misa(of("i", "zba", "zbb")) == 2 << 62 | 1 << 8
     assert misa(of("i", "zba", "zbb", "zbs")) == 2 << 62 | 1 << 8 | 1 << 1
+
+
+@pytest.mark.parametrize(("changes", "advice"), [
+    ({"hpm_counters": 30}, "0 to 29"),
+    ({"geilen": 64}, "0 to 63"),
+    ({"extensions": BASE, "vm_modes": frozenset({"sv39"}), "geilen": 1}, "add 'h'"),
+    ({"vm_modes": frozenset({"sv39", "sv48", "sv39x4"})}, "Shgatpa requires sv48x4"),
+])
+def test_numbers_and_modes_that_cannot_be(changes, advice):
+    with pytest.raises(ConfigError) as refused:
+        replace(CONFIGS["linux"], **changes)
+    assert advice in str(refused.value)
+
+
+def test_leaving_extensions_out():
+    linux = CONFIGS["linux"]
+    assert linux.without("zba").extensions == linux.extensions - {"b", "zba"}
+    assert linux.without("shtvala").has("shgatpa") and not linux.without("shtvala").has("sha")
+    assert not linux.without("a").has("zawrs") and not linux.without("zaamo").has("zalrsc")
+    bare = replace(linux, geilen=3).without("h")
+    assert bare.geilen == 0 and bare.vm_modes == {mode for mode in linux.vm_modes if not mode.endswith("x4")}
+    assert bare.name == "linux-h"

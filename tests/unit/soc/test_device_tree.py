@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from entresol.config import ConfigError, CoreConfig, get_config
+from entresol.isa.csrs import HPM_EVENTS
 from entresol.isa.extensions import device_tree_extensions
 from entresol.soc.device_tree import Cells, Node, cells64, to_dtb, to_dts
 from entresol.soc.soc import Soc
@@ -148,6 +149,21 @@ def test_cache_block_sizes_of_configured_extensions(extension):
         soc = Soc(AnyConfig("any", base | {extension} if configured else base))
         cpu = parse(to_dtb(soc.device_tree(1 << 20)))["/cpus/cpu@0"]
         assert cpu.get(f"riscv,{extension[2:]}-block-size") == (b"\0\0\0\x40" if configured else None)
+
+
+def test_event_counters():
+    """Every event that can be asked for is one that a counter can count, and by which counters."""
+    tree = parse(to_dtb(make()[1]))
+    pmu = tree["/pmu"]
+    assert strings(pmu["compatible"]) == ["riscv,pmu"]
+    events, counters = numbers(pmu["riscv,event-to-mhpmevent"]), numbers(pmu["riscv,event-to-mhpmcounters"])
+    assert events[0::3] == counters[0::3] == counters[1::3] == [1, 2, 5, 6, 0x10009, 0x10021]
+    assert [HPM_EVENTS[event] for event in events[2::3]] == [
+        "cycle", "instret", "branch", "mispredict", "icache_miss", "itlb_miss"]
+    assert counters[2::3] == [0x7F9, 0x7FC, 0x7F8, 0x7F8, 0x7F8, 0x7F8]
+    assert numbers(pmu["riscv,raw-event-to-mhpmcounters"]) == [0, 0, 0xFFFF_FFFF, 0xFFFF_FFE0, 0x7F8]
+    small = Soc(get_config("small"))
+    assert "/pmu" not in parse(to_dtb(small.device_tree(1 << 20)))
 
 
 def test_chosen():
