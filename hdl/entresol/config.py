@@ -79,7 +79,7 @@ class CoreConfig:
     dtlb_entries: int = 16
     l2tlb_entries: int = 1024  # translations and what walks found on their way, in one RAM
     l2tlb_ways: int = 2
-    btb_entries: int = 256
+    btb_entries: int = 1024  # as many as the block RAMs of 512 have room for
     bht_entries: int = 1024
     ras_entries: int = 8
     pmp_entries: int = 16
@@ -185,7 +185,7 @@ _LINUX = _BASE | {
 CONFIGS = {
     "small": CoreConfig(
         "small", _BASE, icache=Cache(4096, 1), dcache=Cache(4096, 1), itlb_entries=4, dtlb_entries=8,
-        l2tlb_entries=128, btb_entries=64, bht_entries=256, ras_entries=4, hpm_counters=0),
+        l2tlb_entries=128, btb_entries=256, bht_entries=256, ras_entries=4, hpm_counters=0),
     "linux": CoreConfig("linux", _LINUX),
     "max": CoreConfig(
         "max", _LINUX, vm_modes=frozenset({"sv39", "sv48", "sv57", "sv39x4", "sv48x4", "sv57x4"}), pmp_entries=64,

@@ -71,6 +71,11 @@ class Core(wiring.Component):
 
         # --- D
         wiring.connect(m, frontend.instr, decode.instr)
+        with m.If(frontend.walk_valid):
+            m.d.comb += decode.no_instr.eq(Mux(mmu.walking_g, Bubble.WALK_G, Mux(mmu.walking_vs, Bubble.WALK_VS,
+                                                                                Bubble.TLB)))
+        with m.Else():
+            m.d.comb += decode.no_instr.eq(Bubble.FRONTEND)
         m.d.comb += [
             decode.advance.eq(execute.advance),
             decode.flush.eq(commit.redirect_valid),
@@ -124,7 +129,9 @@ class Core(wiring.Component):
             commit.lsu_wrote.eq(lsu.m_wrote),
             commit.lsu_wdata.eq(lsu.m_wdata),
             commit.lsu_paddr.eq(lsu.m_paddr),
-            commit.lsu_waiting_walk.eq(lsu.waiting_walk),
+            commit.lsu_waiting_walk.eq(lsu.walk_valid),
+            commit.walking_vs.eq(mmu.walking_vs),
+            commit.walking_g.eq(mmu.walking_g),
             lsu.reservation_clear.eq(commit.reservation_clear),
             commit.lsu_reserved.eq(lsu.reserved),
             commit.mul_result.eq(multiplier.result),

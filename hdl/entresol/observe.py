@@ -55,12 +55,14 @@ class Events(data.Struct):
     branch: 1  # control transfers resolved
     mispredict: 1
     # lost commit slots: exactly one of these in a cycle in which nothing retires
-    lost_frontend: 1  # nothing to execute: fetch (I$ miss, I-TLB miss)
+    lost_frontend: 1  # nothing to execute: fetch (I$ miss)
     lost_branch: 1  # refilling the pipeline behind a mispredicted branch
     lost_trap: 1  # refilling behind a trap or xRET
     lost_serial: 1  # refilling behind a serialising instruction (CSR write, fence)
     lost_hazard: 1  # waiting for an operand (load-use, multiply-use, CSR-use)
     lost_dcache: 1  # M stage waiting for the D$ or the bus
-    lost_dwalk: 1  # M stage waiting for a translation
+    lost_tlb: 1  # a fetch, or the M stage, waiting for a translation: second-level lookup and what surrounds walks
+    lost_walk_vs: 1  # ... while page tables of the VS-stage, or of the only one, are walked
+    lost_walk_g: 1  # ... while those of the G-stage are
     lost_divide: 1
     lost_wfi: 1

@@ -12,13 +12,15 @@ VIRTUAL = {"VS", "VU"}
 
 #: What a core that retires nothing waits for, by event.
 LOST = {
-    "lost_frontend": "the next instruction (fetch or its translation)",
+    "lost_frontend": "the next instruction",
     "lost_branch": "instructions behind a branch",
     "lost_trap": "instructions behind a trap or return",
     "lost_serial": "a serialising instruction",
     "lost_hazard": "an operand",
     "lost_dcache": "the data cache or the bus",
-    "lost_dwalk": "the translation of a data address",
+    "lost_tlb": "a translation (second-level TLB)",
+    "lost_walk_vs": "a translation (page tables of the VS-stage, or of the only stage)",
+    "lost_walk_g": "a translation (page tables of the G-stage)",
     "lost_divide": "a division",
     "lost_wfi": "an interrupt (WFI)",
 }

@@ -22,6 +22,7 @@ class DecodeStage(wiring.Component):
         self._config = config
         super().__init__({
             "instr": In(stream.Signature(FetchedInstr)),
+            "no_instr": In(Bubble),  # what the front end waits for
             "advance": In(1),  # X is empty or its instruction leaves at the end of this cycle
             "flush": In(1),  # what is in D and X is not on the path any more
             "flush_d": In(1),  # what is in D is not (X mispredicted)
@@ -94,7 +95,7 @@ class DecodeStage(wiring.Component):
             with m.Elif(refill_left != 0):
                 m.d.sync += self.x_bubble.eq(refill)
             with m.Else():
-                m.d.sync += self.x_bubble.eq(Bubble.FRONTEND)
+                m.d.sync += self.x_bubble.eq(self.no_instr)
             m.d.sync += [
                 self.x.fetched.eq(fetched),
                 self.x.control.eq(control),

@@ -1,6 +1,6 @@
 """The divider."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,7 +18,8 @@ class Divider(wiring.Component):
 
     `start` takes the operands, in any cycle; `busy` from the next cycle until the result is there.  `done` stays
     until the next `start` or `kill`, and `result` as long.  `kill` abandons a division.  Leading zeros of the
-    dividend are skipped 32 or 8 at a time: a division takes 3 cycles and one for each bit left, 67 at most.
+    dividend are skipped 32, 8 or 4 at a time.  So a division takes a cycle for each skip, one for each bit left and
+    one more, and another one for a remainder or a negative quotient: 66 at most.
     """
 
     start: In(1)
@@ -77,6 +78,8 @@ class Divider(wiring.Component):
                     m.d.sync += [quotient.eq(quotient << 32), left.eq(left - 32)]
                 with m.Elif(skipping & ~by_zero & (quotient[56:] == 0) & (left[3:] != 0)):
                     m.d.sync += [quotient.eq(quotient << 8), left.eq(left - 8)]
+                with m.Elif(skipping & ~by_zero & (quotient[60:] == 0) & (left[2:] != 0)):
+                    m.d.sync += [quotient.eq(quotient << 4), left.eq(left - 4)]
                 with m.Elif(left == 0):
                     m.d.sync += state.eq(_State.SIGN)
                 with m.Else():
@@ -86,16 +89,21 @@ class Divider(wiring.Component):
                         remainder.eq(Mux(fits, difference, next_remainder)),
                         left.eq(left - 1),
                     ]
+                    with m.If(left == 1):
+                        with m.If(wants_remainder | negate_quotient):
+                            m.d.sync += state.eq(_State.SIGN)
+                        with m.Else():
+                            m.d.sync += [self.done.eq(1), state.eq(_State.IDLE)]
             with m.Case(_State.SIGN):
                 m.d.sync += [quotient.eq(magnitude), self.done.eq(1), state.eq(_State.IDLE)]
         with m.If(self.start):
             m.d.sync += [
                 state.eq(_State.DIVIDE),
-                quotient.eq(magnitude),
+                quotient.eq(Mux(self.word, Cat(Const(0, 32), magnitude[:32]), magnitude)),
                 remainder.eq(0),
                 divisor.eq(b ^ (~negative_b).replicate(64)),
                 subtract.eq(~negative_b),
-                left.eq(64),
+                left.eq(Mux(self.word, 32, 64)),
                 skipping.eq(1),
                 wants_remainder.eq(is_remainder),
                 short.eq(self.word),

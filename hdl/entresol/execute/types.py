@@ -48,3 +48,6 @@ class Bubble(enum.Enum, shape=3):
     TRAP = 2
     SERIAL = 3
     HAZARD = 4
+    TLB = 5
+    WALK_VS = 6
+    WALK_G = 7

@@ -11,7 +11,7 @@ Rules that the rest depends on:
 * The memories are read for `x` when it fires, unless the state machine has the read port; then, and whenever it
   has read or changed something since, the access in M is `stale` and reads again when the port is free.
 * A store writes in the cycle of its hit.  A read in that cycle of the same doubleword (of any way) has undefined
-  data and is noticed in the next cycle (`collided`): read again, one cycle lost.
+  data and is noticed in the next cycle (`collided`): read again, one cycle lost.  A store needs no data.
 * Stores, atomics and walker updates wait for the whole line on a miss, so that a bus error in any beat is theirs to
   report and the line is not installed.  Loads report an error in the critical word; a later one only keeps the line
   from being installed.
@@ -95,7 +95,7 @@ class Lsu(wiring.Component):
             "flush_valid": In(1), "flush_done": Out(1),
             "reservation_clear": In(1), "reserved": Out(1),
             "axi": Out(Axi4(bus)),
-            "dcache_miss": Out(1), "dcache_writeback": Out(1), "waiting_walk": Out(1),
+            "dcache_miss": Out(1), "dcache_writeback": Out(1),
         })
 
     def elaborate(self, platform):
@@ -194,7 +194,7 @@ class Lsu(wiring.Component):
         ]
         looked = m_valid & ~relook & ~walking & ~waiting & ~answered  # the TLB's answer is for M, which needs one
         start_walk = name(looked & ~bad_atomic & ~self.tlb.hit & ~self.m_kill, "start_walk")
-        m.d.comb += [self.walk_valid.eq(start_walk | walking), self.waiting_walk.eq(walking)]
+        m.d.comb += self.walk_valid.eq(start_walk | walking)
         m.d.sync += relook.eq(0)
         with m.If(start_walk):
             m.d.sync += walking.eq(1)
@@ -234,7 +234,7 @@ class Lsu(wiring.Component):
         fresh = Signal()  # the memories were read for M in the last cycle
         last_written = Signal()
         last_index = Signal(geometry.index_bits)
-        collided = name(fresh & last_written & (last_index == geometry.index_of(req.vaddr)), "collided")
+        collided = name(fresh & last_written & (last_index == geometry.index_of(req.vaddr)) & ~is_store, "collided")
         tags_change = Signal()  # at the end of a refill
         m.d.comb += [
             reread.eq(m_valid & (stale | collided) & ~waiting & ~answered & ((in_idle & ~grant) | in_refill)),

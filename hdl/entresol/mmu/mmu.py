@@ -91,6 +91,8 @@ class Mmu(wiring.Component):
                 "walk_read": Out(1),
                 "walk_vs_stage": Out(1),
                 "walk_g_stage": Out(1),
+                "walking_vs": Out(1),
+                "walking_g": Out(1),
             }
         )
 
@@ -109,6 +111,8 @@ class Mmu(wiring.Component):
             "walk_read",
             "walk_vs_stage",
             "walk_g_stage",
+            "walking_vs",
+            "walking_g",
             "ptw_valid",
             "ptw_update",
             "ptw_addr",

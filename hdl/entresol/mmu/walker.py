@@ -104,6 +104,8 @@ class Walker(wiring.Component):
                 "walk_read": Out(1),
                 "walk_vs_stage": Out(1),
                 "walk_g_stage": Out(1),
+                "walking_vs": Out(1),  # level: page tables of this stage are being read, or of the only stage
+                "walking_g": Out(1),
             }
         )
 
@@ -656,6 +658,8 @@ class Walker(wiring.Component):
             with m.State("REFUSE"):
                 m.d.comb += [done.eq(1), self.faulted.eq(1)]
                 m.next = "IDLE"
+        walking = fsm.ongoing("READ") | fsm.ongoing("CHECK") | fsm.ongoing("LEAF") | fsm.ongoing("UPDATE")
+        m.d.comb += [self.walking_vs.eq(walking & ~stage2), self.walking_g.eq(walking & stage2)]
         # Outside the FSM: a request's validity must not seem to have a part in it (it follows from fence_done).
         m.d.comb += self.fence_done.eq(self.fence_valid & fsm.ongoing("IDLE"))
         return m

@@ -53,6 +53,8 @@ class Commit(wiring.Component):
             "lsu_paddr": In(56),
             "lsu_waiting_walk": In(1),
             "lsu_reserved": In(1),
+            "walking_vs": In(1),  # what is walked, for whom ever
+            "walking_g": In(1),
             "mul_result": In(64),
             "div_done": In(1),
             "div_result": In(64),
@@ -270,6 +272,7 @@ class Commit(wiring.Component):
             retire.mem_wdata.eq(self.lsu_wdata),
         ]
         lost = self.lost
+        waits = is_lsu & self.lsu_waiting_walk
         with m.If(~self.m_valid):
             m.d.comb += [
                 lost.lost_frontend.eq(self.m_bubble == Bubble.FRONTEND),
@@ -277,13 +280,18 @@ class Commit(wiring.Component):
                 lost.lost_trap.eq(self.m_bubble == Bubble.TRAP),
                 lost.lost_serial.eq(self.m_bubble == Bubble.SERIAL),
                 lost.lost_hazard.eq(self.m_bubble == Bubble.HAZARD),
+                lost.lost_tlb.eq(self.m_bubble == Bubble.TLB),
+                lost.lost_walk_vs.eq(self.m_bubble == Bubble.WALK_VS),
+                lost.lost_walk_g.eq(self.m_bubble == Bubble.WALK_G),
             ]
         with m.Elif(trap):
             m.d.comb += lost.lost_trap.eq(1)
         with m.Elif(~completed):
             m.d.comb += [
                 lost.lost_dcache.eq(is_lsu & ~self.lsu_waiting_walk),
-                lost.lost_dwalk.eq(is_lsu & self.lsu_waiting_walk),
+                lost.lost_tlb.eq(waits & ~self.walking_vs & ~self.walking_g),
+                lost.lost_walk_vs.eq(waits & self.walking_vs),
+                lost.lost_walk_g.eq(waits & self.walking_g),
                 lost.lost_divide.eq(is_div),
                 lost.lost_serial.eq(is_fence | fence_all),
                 lost.lost_wfi.eq(system(SysOp.WFI) | is_wrs),

@@ -126,9 +126,12 @@ def test_small_dividends_are_quick():
     unit = Divider()
 
     async def bench(ctx):
-        for a, most in ((0, 8), (100, 16), (10 ** 6, 30), (MASK, 67)):
-            result, cycles = await divide(ctx, unit, DivOp.DIVU, 0, a, 7)
-            assert result == a // 7 and cycles <= most
+        for word, a, most in ((0, 0, 8), (0, 9, 11), (0, 100, 14), (0, 10 ** 6, 28), (0, MASK, 65),
+                              (1, 9, 9), (1, 100, 12), (1, 10 ** 6, 27), (1, MASK >> 33, 34)):
+            result, cycles = await divide(ctx, unit, DivOp.DIVU, word, a, 7)
+            assert result == a // 7 and cycles <= most, (word, a, cycles)
+            result, more = await divide(ctx, unit, DivOp.REMU, word, a, 7)
+            assert result == a % 7 and more <= cycles + 1
 
     simulate(unit, bench)
 

@@ -55,6 +55,17 @@ def test_access_right_behind_a_store_to_the_same_doubleword_loses_a_cycle(bench,
     settled(bench, lsu, scenario)
 
 
+def test_stores_to_the_same_doubleword_follow_each_other(bench, lsu):
+    async def scenario(dut):
+        await warm(dut, lsu, 0x10000)
+        stores = [lsu.Op(STORE, 0x10000 + n % 8, 0, 0x11 * n) for n in range(12)]
+        outcomes = await dut.run(*stores, lsu.Op(LOAD, 0x10008), lsu.Op(LOAD, 0x10000))
+        assert cycles(outcomes) == [1] * 14
+        assert outcomes[-1].rdata == 0x77665544BBAA9988
+
+    settled(bench, lsu, scenario)
+
+
 def test_atomics_that_hit(bench, lsu):
     async def scenario(dut):
         await warm(dut, lsu, 0x10000)
