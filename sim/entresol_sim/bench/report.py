@@ -133,7 +133,7 @@ def configuration(report: Mapping[str, Any]) -> str:
         return f"{config[name]['size'] >> 10} KiB, {config[name]['ways']} way(s), 64-byte lines"
 
     facts = (
-        ("configuration", f"`{config['name']}`, {config['isa']}"),
+        ("configuration", f"`{config['name']}`, as in [the table of configurations](README.md#configurations)"),
         ("translation modes", ", ".join(config["vm_modes"])),
         ("L1 instruction cache, data cache", f"{cache('icache')}; {cache('dcache')}, write-back"),
         ("L1 TLBs", f"{config['itlb_entries']} instruction entries, {config['dtlb_entries']} data entries"),

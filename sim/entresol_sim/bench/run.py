@@ -8,7 +8,6 @@ from importlib.metadata import version
 from typing import Any
 
 from entresol.config import CoreConfig
-from entresol.isa.extensions import isa_string
 
 from ..errors import UserError
 from ..progress import Progress
@@ -17,7 +16,7 @@ from ..terminal import Console
 from .catalog import Job
 
 #: Cycles a program may take: many times what it does.
-MAX_CYCLES = 50_000_000
+MAX_CYCLES = 10_000_000
 RAM = 32 << 20
 
 
@@ -104,6 +103,19 @@ def run(jobs: Iterable[Job], config: CoreConfig, latency: int = 10, progress: Pr
     }
 
 
+def merge(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The report `old` with the figures of `new` in place of its own.
+
+    Raises:
+        UserError: they were not measured on the same thing.
+    """
+    for what in ("config", "memory_latency", "compiler"):
+        if old.get(what) != new[what]:
+            raise UserError(f"The figures in the JSON file are of another {what.replace('_', ' ')}: measure everything "
+                            f"again, without --update.")  # fmt: skip
+    return old | {"figures": old["figures"] | new["figures"]}
+
+
 class _Building(Progress):
     """Passes on what the building of a model says, but does not end the whole."""
 
@@ -118,7 +130,6 @@ def _described(config: CoreConfig) -> dict[str, Any]:
     """What of the configuration makes a difference for speed."""
     description = {
         "name": config.name,
-        "isa": isa_string(config),
         "vm_modes": sorted(config.vm_modes),
         "icache": asdict(config.icache),
         "dcache": asdict(config.dcache),

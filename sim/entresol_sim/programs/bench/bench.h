@@ -53,7 +53,7 @@ extern const char *const regime_names[REGIMES];
 // The mode in which a regime's code runs.
 enum mode regime_mode(enum regime regime);
 
-// Sets a regime up, with main memory mapped at its own addresses.  Only once in a program for each regime.
+// Sets a regime up, with the program and its data mapped at their own addresses.  Only once in a program for each regime.
 void translate(enum regime regime);
 // Maps `pages` pages from WINDOW on, in the regime set up last, to the same physical page; the guest physical
 // addresses are those of the window too, unless the G-stage has only superpages.

@@ -81,7 +81,8 @@ static void map(u64 *root, u64 address, u64 physical, int level, u64 bits) {
 
 #define LEAF (PTE_V | PTE_R | PTE_W | PTE_X | PTE_A | PTE_D)
 #define MEMORY 0x80000000ul
-#define MAPPED (12ul << 20)  // of main memory
+// The program with its data, and its page tables, which the G-stage translates too.
+#define MAPPED ((u64)end_of_program - MEMORY + (512 << 10))
 
 static enum regime current;
 static u64 *first, *second;  // the root tables of both stages
