@@ -179,17 +179,18 @@ _BASE = frozenset({
 
 _LINUX = _BASE | {
     "b", "zba", "zbb", "zbs", "zcb", "zcmop", "zicond", "zimop", "zawrs", "zicbom", "zicboz", "sha", "smstateen",
-    "ssstateen", "sscofpmf", "shlcofideleg", "sstc", "svinval", "svadu",
+    "ssstateen", "sscofpmf", "shlcofideleg", "sstc", "svinval", "svnapot", "svpbmt", "svadu",
 }
 
 CONFIGS = {
     "small": CoreConfig(
         "small", _BASE, icache=Cache(4096, 1), dcache=Cache(4096, 1), itlb_entries=4, dtlb_entries=8,
         l2tlb_entries=128, btb_entries=256, bht_entries=256, ras_entries=4, hpm_counters=0),
-    "linux": CoreConfig("linux", _LINUX),
+    "linux": CoreConfig("linux", _LINUX, vm_modes=frozenset({"sv39", "sv48", "sv39x4", "sv48x4"})),
     "max": CoreConfig(
-        "max", _LINUX, vm_modes=frozenset({"sv39", "sv48", "sv57", "sv39x4", "sv48x4", "sv57x4"}), pmp_entries=64,
-        geilen=8, hpm_counters=29),
+        "max", _LINUX | {"smmpm", "smnpm", "ssnpm"},
+        vm_modes=frozenset({"sv39", "sv48", "sv57", "sv39x4", "sv48x4", "sv57x4"}), pmp_entries=64, geilen=8,
+        hpm_counters=29),
 }
 
 

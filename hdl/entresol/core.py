@@ -99,6 +99,8 @@ class Core(wiring.Component):
             execute.data_mode.eq(csr.data_mode),
             execute.hlsv_mode.eq(csr.hlsv_mode),
             execute.inval_flushes.eq(csr.inval_flushes),
+            execute.data_masking.eq(csr.data_masking),
+            execute.hlsv_masking.eq(csr.hlsv_masking),
             lsu.x_fire.eq(execute.lsu_fire),
             lsu.x.eq(execute.lsu),
             multiplier.en.eq(execute.mul_en),

@@ -21,7 +21,7 @@ class Program:
     """A program.  `source` is a C file of src/ or the name of a generated program with its `seed`; `extensions` are
     those that the compiler may use beyond RV64IMAC with H, `needs` further ones of the machine, `lacks` those that
     it must not have; `code` is what it ends with; `typed` is given to it and `printed` what it answers; `rules` are the
-    normative rules that it checks."""
+    normative rules that it checks.  `widest` says that the configuration `max` has more for it than `linux`."""
 
     name: str
     source: str
@@ -33,6 +33,7 @@ class Program:
     code: int = 0
     typed: bytes = b""
     printed: bytes | None = None
+    widest: bool = False
     rules: tuple[str, ...] = ()
 
     @property
@@ -355,6 +356,45 @@ PROGRAMS = (
             "Zawrs_wrs-nto_stall_exec", "Zawrs_wrs-sto_stall_duration", "Zawrs_stall_terminate",
             "Zawrs_exec_resume_rules", "Zawrs_priv_illegal_instr_excp", "Zawrs_virtual_instr_excp", "pause_op",
             "pause_enc_fence",
+        ),
+    ),
+    Program(
+        "modes",
+        "modes",
+        widest=True,
+        rules=(
+            "satp_mode_op_unsupported", "satp_mode_sxlen64", "vsatp_mode_unsupported_v1", "HGATP_MODE_WARL",
+            "hgatp_mode_sv", "hgatp_mode_x4", "hgatp_mode_bare_trans", "H_vm_twostage", "H_vm_gpatrans", "hlsv_trans",
+            "Sv39_va_signext", "Sv39_leaf_any_level", "Sv39_superpage_align_fault", "hgatp_mode_sv39x4",
+        ),
+    ),
+    Program(
+        "translation_extensions",
+        "translation_extensions",
+        needs=("svadu", "svnapot", "svpbmt"),
+        rules=(
+            "Svadu_hw_update_a_d_bits", "Svadu_hypervisor_adue_writable",
+            "Svadu_disabled_hw_update_falls_back_to_svade", "svade_access_ad_bit_clear", "menvcfg_adue_op",
+            "menvcfg_adue_henvcfg_adue_rdonly0", "henvcfg_adue_op", "H_vm_gpapriv", "H_trap_xtinst_guestpage",
+            "H_trap_xtinst_guestpage_rw", "mtval2_trapval_vstrans", "Svnapot_valid_encoding",
+            "Svnapot_reserved_encoding_fault", "Svnapot_hyp_gstage", "menvcfg_pbmte_op",
+            "menvcfg_pbmte_henvcfg_pbmte_rdonly0", "henvcfg_pbmte_op", "Svpbmt_leaf_pte_pbmt_reserved_3_fault",
+            "Svpbmt_hgatp_stage_override_rule", "Svpbmt_vsatp_stage_override_rule", "Svpbmt_impl_may_override_pmas",
+            "Svpbmt_noncacheable_aliasing_no_coherence_loss",
+        ),
+    ),
+    Program(
+        "pointer_masking",
+        "pointer_masking",
+        needs=("ssnpm", "smnpm", "smmpm"),
+        widest=True,
+        rules=(
+            "pm_ignore_upper_bits", "pm_all_priv_modes", "pm_ignore_va", "pm_ignore_pa", "pm_apply_explicit",
+            "pm_not_apply_implicit", "pm_per_mode_control", "pm_auto_apply_active_mode", "pm_config_next_higher",
+            "pm_mprv_spvp", "pm_mxr_exception", "pm_misaligned_equivalence", "pm_no_csr_sw", "pm_csr_hw_apply",
+            "pmlen_supported_values", "pmlen_illegal_warl", "ssnpm_definition", "smnpm_definition", "smmpm_definition",
+            "senvcfg_pmm_Ssnpm", "henvcfg_pmm_op", "menvcfg_pmm_op", "menvcfg_pmm_enc", "mseccfg_pmm_op",
+            "mseccfg_pmm_enc",
         ),
     ),
     Program("uart_plic", "uart_plic"),

@@ -32,17 +32,23 @@ def run(program: Program, config: str) -> tuple[Outcome, bytes]:
     return outcome, bytes(console.output)
 
 
-@pytest.mark.parametrize(
-    "program",
-    [
-        pytest.param(program, id=program.name, marks=pytest.mark.rule(*program.rules, test=program.place))
-        for program in PROGRAMS
-    ],
-)
+def chosen(programs):
+    """Parameters of a test: programs with their rules."""
+    return [pytest.param(program, id=program.name, marks=pytest.mark.rule(*program.rules, test=program.place))
+            for program in programs]
+
+
+@pytest.mark.parametrize("program", chosen(PROGRAMS))
 def test_program(program: Program, config: str):
     outcome, output = run(program, config)
     assert (outcome.status, outcome.code) == (1 if program.code else 0, program.code), output.decode() + outcome.text
     assert program.printed in (None, output)
+
+
+@pytest.mark.parametrize("program", chosen(program for program in PROGRAMS if program.widest))
+def test_on_max(program: Program):
+    """What only the largest configuration has."""
+    test_program(program, "max")
 
 
 @pytest.mark.skipif(QEMU is None, reason="qemu-system-riscv64 is not installed")

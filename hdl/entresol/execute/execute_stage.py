@@ -8,7 +8,7 @@ from ..config import CoreConfig
 from ..frontend.types import BranchKind, BranchUpdate
 from ..isa.control import BranchOp, DivOp, ImmFormat, LsuOp, MulOp, SrcA, SrcB, Unit
 from ..isa.privilege import Mode
-from ..memory.types import LsuRequest
+from ..memory.types import LsuRequest, PointerMasking, masked
 from .alu import Alu
 from .branch import BranchUnit
 from .types import Bubble, Bypass, Decoded, Executed
@@ -29,6 +29,8 @@ class ExecuteStage(wiring.Component):
             "data_mode": In(Mode),  # effective mode of loads and stores
             "hlsv_mode": In(Mode),  # of HLV, HLVX and HSV
             "inval_flushes": In(1),  # CBO.INVAL is to do what CBO.FLUSH does
+            "data_masking": In(PointerMasking),
+            "hlsv_masking": In(PointerMasking),
             "advance": Out(1),  # X is empty or its instruction leaves at the end of this cycle
             "bypass": Out(Bypass),
             # the path goes on elsewhere than predicted
@@ -83,6 +85,14 @@ class ExecuteStage(wiring.Component):
             link.eq(fetched.pc + Mux(fetched.rvc, 2, 4)),
         ]
 
+        masking, pointer = Signal(PointerMasking), Signal(64)
+        m.d.comb += [
+            masking.eq(Mux(control.hlsv, self.hlsv_masking, self.data_masking)),
+            pointer.eq(masked(address, masking)),
+        ]
+        with m.If(control.hlvx):
+            m.d.comb += masking.pmm.eq(0)
+
         taken, fire, mispredicted = Signal(), Signal(), Signal()
         m.d.comb += [
             self.advance.eq(~self.x_valid | self.m_free),
@@ -122,7 +132,7 @@ class ExecuteStage(wiring.Component):
             with m.Case(Unit.BRANCH):
                 m.d.comb += result.eq(link)
             with m.Case(Unit.LSU):
-                m.d.comb += result.eq(address)
+                m.d.comb += result.eq(pointer)
             with m.Case(Unit.CSR, Unit.SYSTEM):
                 m.d.comb += result.eq(Mux(control.imm == ImmFormat.Z, x.imm, x.rs1))
             with m.Default():
@@ -137,7 +147,8 @@ class ExecuteStage(wiring.Component):
             self.bypass.value.eq(Mux(control.unit == Unit.BRANCH, link, alu.result)),
             self.lsu_fire.eq(sound & (control.unit == Unit.LSU)),
             self.lsu.op.eq(control.op),
-            self.lsu.vaddr.eq(address),
+            self.lsu.vaddr.eq(pointer),
+            self.lsu.masking.eq(masking),
             self.lsu.data.eq(x.rs2),
             self.lsu.size.eq(control.size),
             self.lsu.unsigned.eq(control.unsigned),

@@ -173,6 +173,11 @@ def _view(name: str, low: int, of: str, width: int = 1, **fields) -> Field:
     return Field(name, low, width, Kind.VIEW, of=of, **fields)
 
 
+def _pmm(name: str, low: int) -> Field:
+    """A field that says how many bits pointer masking masks."""
+    return Field(name, low, 2, legal=(0, 2, 3), otherwise=Otherwise.ZERO)
+
+
 def _whole(width: int = 64, low: int = 0) -> tuple[Field, ...]:
     return (Field("value", low, width),)
 
@@ -250,6 +255,8 @@ class _Builder:
             return Field(name, low, gate=f"{parent}.{name}" if parent else "")
 
         fields = list(self.user_environment())
+        if self.has("ssnpm" if parent else "smnpm"):
+            fields.append(_pmm("pmm", 32))
         if self.has("svadu"):
             fields.append(gated("adue", 61))
         if self.has("svpbmt"):
@@ -343,6 +350,8 @@ class _Builder:
         yield row(0x342, "mcause", "trap cause", self.cause())
         yield row(0x343, "mtval", "trap value", _whole())
         yield row(0x30A, "menvcfg", "environment configuration", self.environment(), flush=-1)
+        if self.has("smmpm"):
+            yield row(0x747, "mseccfg", "security configuration", (_pmm("pmm", 32),), flush=-1, extension="smmpm")
         if h:
             yield row(0x34A, "mtinst", "trap instruction", _whole(32), extension="h")
             yield row(0x34B, "mtval2", "second trap value: guest physical address >> 2", _whole(62), extension="h")
@@ -398,7 +407,8 @@ class _Builder:
                       read_only=name not in ("ssip", "lcofip"))), replaced=True)
         yield row(0x105, "stvec", "trap vector", self.tvec(), replaced=True)
         yield row(0x106, "scounteren", "counter enables", self.counter_enable())
-        yield row(0x10A, "senvcfg", "environment configuration", self.user_environment(), flush=-1,
+        pmm = (_pmm("pmm", 32),) if self.has("ssnpm") else ()
+        yield row(0x10A, "senvcfg", "environment configuration", self.user_environment() + pmm, flush=-1,
                   gates=self.stateen_gates("envcfg", virtual=True))
         yield row(0x140, "sscratch", "scratch", _whole(), replaced=True)
         yield row(0x141, "sepc", "exception program counter", _whole(63, 1), replaced=True)
@@ -424,7 +434,11 @@ class _Builder:
         if geilen:
             status.append(Field("vgein", 12, geilen.bit_length(), legal=tuple(range(geilen + 1))))
         status += [Field("vtvm", 20), Field("vtw", 21), Field("vtsr", 22), _const("vsxl", 32, 2, 2)]
-        yield row(0x600, "hstatus", "status", tuple(status), flush=1 << 8)
+        flush = 1 << 8
+        if self.has("ssnpm"):
+            status.append(_pmm("hupmm", 48))
+            flush |= 3 << 48
+        yield row(0x600, "hstatus", "status", tuple(status), flush=flush)
         # Table "Bits of hedeleg that must be writable or must be read-only zero"; bit 0 only with IALIGN=32.
         bits = [bit for bit in (0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 15, 18, 19) if bit or not self.has("c", "zca")]
         names = {18: "software_check", 19: "hardware_error"}

@@ -16,6 +16,8 @@ Rules that the rest depends on:
   report and the line is not installed.  Loads report an error in the critical word; a later one only keeps the line
   from being installed.
 * Nothing is sent to the bus for a line of which the write-back is still under way.
+* An uncached access first writes back and drops the line that the cache has of its address, so that memory types
+  can be mixed without loss of coherence.
 * Errors of write-backs are lost: the stores retired long before.
 """
 
@@ -34,7 +36,7 @@ from .align import byte_mask, crosses, extract, misaligned, named, rotate_up
 from .amo import Amo, is_amo
 from .axi import Axi4, Burst, Resp
 from .dcache import LINE_BITS, DCacheMemories, WriteChannel
-from .types import Implicit, LsuRequest, MemFault
+from .types import Implicit, LsuRequest, MemFault, masked
 
 _PAGE_BITS = 12
 
@@ -52,6 +54,7 @@ class _Job(enum.Enum, shape=3):
     PTW = 3
     CLEAN = 4
     FLUSH = 5
+    UNCACHE = 6  # the line that an uncached access in M finds in the cache
 
 
 class Lsu(wiring.Component):
@@ -66,9 +69,10 @@ class Lsu(wiring.Component):
     CBO.ZERO shows data 0 at the address it was given.
 
     Faults: misaligned LR/SC/AMO are address-misaligned exceptions, found before translation.  I/O regions give access
-    faults for anything but naturally aligned loads and stores.  In pages in which PMP is not uniform
-    (`TlbResult.narrow`), a misaligned access that is not within an aligned word is an address-misaligned exception,
-    for software to take apart, and a cache block operation an access fault.  Bus errors are access faults.
+    faults for anything but naturally aligned loads and stores and cache block management.  So do pages with PBMT=IO;
+    in those with PBMT=NC misaligned loads and stores are address-misaligned exceptions, for software to take apart.
+    So they are in pages in which PMP is not uniform (`TlbResult.narrow`), unless they are within an aligned word;
+    there a cache block operation is an access fault.  Bus errors are access faults.
     An access that straddles two pages reports the part that faulted: its own address or the second page's first.
 
     Ports for others, level until `*_done` (one cycle): `ptw_*` reads an aligned doubleword, or with `ptw_update`
@@ -176,7 +180,8 @@ class Lsu(wiring.Component):
         bad_atomic = name(bad_align & ~plain, "bad_atomic")
 
         # Translation.  The second page's address is derived here, and nowhere stored.
-        m_page = name((req.vaddr[_PAGE_BITS:] + second)[: 64 - _PAGE_BITS], "m_page")
+        next_page = name((req.vaddr[_PAGE_BITS:] + second)[: 64 - _PAGE_BITS], "next_page")
+        m_page = name(masked(Cat(Const(0, _PAGE_BITS), next_page), req.masking)[_PAGE_BITS:], "m_page")
         m_low = name(Mux(second, 0, req.vaddr[:_PAGE_BITS]), "m_low")
         look_now = name(relook | (walking & self.walk_done & ~self.walk_faulted), "look_now")
         m_paddr = Cat(req.vaddr[:_PAGE_BITS], self.tlb.paddr[_PAGE_BITS:bus])
@@ -254,6 +259,7 @@ class Lsu(wiring.Component):
         evaluated = Signal()
         in_word = ~crosses(req.size, Cat(offset[:2], Const(1, 1)))
         narrow_ok = name(~self.tlb.narrow | ((in_word | ~bad_align) & ~is_block), "narrow_ok")
+        uncached = name(self.tlb.io & ~is_cbo, "uncached")
         refill_beat = Signal()
         may_hit = Signal()
         fast = Signal()
@@ -463,18 +469,17 @@ class Lsu(wiring.Component):
                         m.d.sync += answer(1, as_misaligned=True)
                     with m.Elif(~self.tlb.hit):
                         pass  # the walker is at it
-                    with m.Elif(self.tlb.io):
-                        with m.If(~plain | bad_align):
-                            m.d.sync += answer(1)
-                        with m.Else():
-                            m.d.sync += read_todo.eq(is_load)
-                            m.next = "IO"
-                    with m.Elif(~narrow_ok):
-                        with m.If(is_block):
-                            m.d.sync += answer(1)
-                        with m.Else():
-                            m.d.sync += [second.eq(0), addr[:_PAGE_BITS].eq(req.vaddr[:_PAGE_BITS])]
-                            m.d.sync += answer(1, as_misaligned=True)
+                    with m.Elif(is_block & ~narrow_ok | uncached & (~plain | bad_align & ~self.tlb.nc)):
+                        m.d.sync += answer(1)
+                    with m.Elif(~narrow_ok | uncached & bad_align):
+                        m.d.sync += [second.eq(0), addr[:_PAGE_BITS].eq(req.vaddr[:_PAGE_BITS])]
+                        m.d.sync += answer(1, as_misaligned=True)
+                    with m.Elif(uncached & hit & config.has("svpbmt")):
+                        m.d.sync += job.eq(_Job.UNCACHE)
+                        go_evict()
+                    with m.Elif(uncached):
+                        m.d.sync += read_todo.eq(is_load)
+                        m.next = "IO"
                     with m.Elif(crossing):
                         m.d.sync += job.eq(_Job.CROSS)
                         with m.If(~second):
@@ -542,7 +547,7 @@ class Lsu(wiring.Component):
                             m.next = "IDLE"
 
             with m.State("EVICT"):
-                drop: Value = fill | (job == _Job.FLUSH)
+                drop: Value = fill | (job == _Job.FLUSH) | (job == _Job.UNCACHE)
                 write_back = Signal()
                 m.d.comb += write_back.eq((cache.dirty & evict_way).any())
                 if has_cbo:

@@ -54,7 +54,7 @@ def value_layout(config: CoreConfig) -> data.StructLayout:
 
     For a first-stage entry of level 0, `perms` are those of the combined translation.  Otherwise, with `table`, `ppn`
     is the next table's page; without, the entry is a leaf of one stage alone and `perms` hold in their first-stage
-    fields r1, x1, w (which includes D), u and io (not PMA) what the page-table entry says.  `ppn` is a supervisor
+    fields r1, x1, w (which includes D), u, io and nc (not PMA) what the page-table entry says.  `ppn` is a supervisor
     physical page, but a guest physical one in a VS-stage leaf while the G-stage translates.
     """
     return data.StructLayout(

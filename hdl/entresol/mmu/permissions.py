@@ -7,7 +7,7 @@ from ..isa.privilege import Access, Priv
 
 
 class Permissions(data.Struct):
-    """Permissions of one page with both stages, PMP and PMA folded in (9 bits).
+    """Permissions of one page with both stages, PMP, PMA and PBMT folded in (10 bits).
 
     Execute-only pages become readable through MXR, which acts on the stages separately and changes without a fence,
     hence the separate read and execute bits.  All of them imply A=1, `w` also D=1, in every stage.
@@ -22,6 +22,7 @@ class Permissions(data.Struct):
     s: 1  # accessible to S (and M) without SUM
     u: 1  # accessible to U
     io: 1  # uncached, strongly ordered
+    nc: 1  # with io: main memory all the same (PBMT=NC)
 
 
 def first_stage_mxr(ctx, v) -> Value:

@@ -169,6 +169,7 @@ class L1Tlb(wiring.Component):
             ),
             self.result.paddr.eq(Cat(self.asked.vaddr[:12], page)),
             self.result.io.eq(found.fill.perms.io),
+            self.result.nc.eq(found.fill.perms.nc),
             self.result.narrow.eq(found.fill.narrow),
         ]
         return m

@@ -86,5 +86,6 @@ class TlbResult(data.Struct):
     paddr: 56  # bytes
     hit: 1  # translated and permitted; when 0, ask the walker, which loads the TLB or says what the fault is
     io: 1  # uncached, strongly ordered (PMA or Svpbmt)
+    nc: 1  # with io: main memory all the same (PBMT=NC)
     narrow: 1  # PMP splits the page: only the naturally aligned block of `size` (at least 4) bytes that holds vaddr
     # was checked, for this lookup alone; the rest of a misaligned access needs a lookup of its own

@@ -53,12 +53,12 @@ class Leaf(data.Struct):
     w: 1  # and D
     x: 1
     u: 1
-    io: 1  # PBMT is NC or IO
+    pbmt: 2  # 0 unless Svpbmt is there
     large: 1  # maps 2 MiB or more
     fractured: 1  # maps more than 4 KiB
 
 
-ANYTHING = {"r": 1, "w": 1, "x": 1, "u": 1, "io": 0, "large": 1, "fractured": 0}
+ANYTHING = {"r": 1, "w": 1, "x": 1, "u": 1, "pbmt": 0, "large": 1, "fractured": 0}
 
 
 class Walker(wiring.Component):
@@ -255,7 +255,7 @@ class Walker(wiring.Component):
             leaf.w.eq(pte.w & pte.d),
             leaf.x.eq(pte.x),
             leaf.u.eq(pte.u),
-            leaf.io.eq(pte.pbmt.any()),
+            leaf.pbmt.eq(pte.pbmt if svpbmt else 0),
             leaf.large.eq(level != 0),
             leaf.fractured.eq((level != 0) | pte.n),
         ]
@@ -279,6 +279,10 @@ class Walker(wiring.Component):
 
         # ---- The answer
         perms = self.fill.fill.perms
+        # The VS-stage's memory type comes before the G-stage's, and that before the PMA.  PBMT=IO makes a page what I/O
+        # regions are: uncached, not executable, for aligned loads and stores alone.  PBMT=NC only forbids caching.
+        pbmt = Signal(2)
+        m.d.comb += pbmt.eq(Mux(leaf1.pbmt.any(), leaf1.pbmt, leaf2.pbmt))
         final = Signal.like(self.fill)
         verdict = pmp.verdict
         m.d.comb += [
@@ -292,10 +296,11 @@ class Walker(wiring.Component):
             final.fill.perms.r2.eq(leaf2.r),
             final.fill.perms.x2.eq(leaf2.x),
             final.fill.perms.w.eq(leaf1.w & leaf2.w & verdict.w),
-            final.fill.perms.x.eq(leaf1.x & leaf2.x & verdict.x & ~pma.io),
+            final.fill.perms.x.eq(leaf1.x & leaf2.x & verdict.x & ~pma.io & ~pbmt[1]),
             final.fill.perms.s.eq(~s1 | ~leaf1.u),
             final.fill.perms.u.eq(~s1 | leaf1.u),
-            final.fill.perms.io.eq(pma.io | leaf1.io | leaf2.io),
+            final.fill.perms.io.eq(pma.io | pbmt.any()),
+            final.fill.perms.nc.eq(~pma.io & pbmt[0]),
         ]
         fill_now = Signal()
         granted = permitted(perms, ctx, asked.mode, asked.access, asked.hlvx)
@@ -361,7 +366,7 @@ class Walker(wiring.Component):
             found_leaf.a.eq(1),
             found_leaf.d.eq(found.perms.w),
             found_leaf.ppn.eq(found.ppn),
-            found_leaf.pbmt.eq(found.perms.io),
+            found_leaf.pbmt.eq(Cat(found.perms.nc, found.perms.io & ~found.perms.nc)),
         ]
 
         def refuse(kind):
@@ -585,7 +590,8 @@ class Walker(wiring.Component):
                     l2.new.perms.w.eq(leaf.w),
                     l2.new.perms.x1.eq(leaf.x),
                     l2.new.perms.u.eq(leaf.u),
-                    l2.new.perms.io.eq(leaf.io),
+                    l2.new.perms.io.eq(leaf.pbmt.any()),
+                    l2.new.perms.nc.eq(leaf.pbmt[0]),
                 ]
                 representable = ~pte.ppn[len(l2.new.ppn) :].any() & ~pte.n
                 with m.If(~live):

@@ -17,6 +17,7 @@ from ..isa.causes import Cause
 from ..isa.control import CsrOp, LsuOp, SysOp
 from ..isa.csrs import Csr, Field, Kind, Lock, Otherwise, csr_table
 from ..isa.privilege import Mode, Priv
+from ..memory.types import PointerMasking
 from ..mmu.types import MmuContext, PmpEntry
 from ..observe import CsrChange, Events
 from .block_control import BlockControl
@@ -57,8 +58,9 @@ class CsrFile(wiring.Component):
     and `trap_gva` are taken as zero.  `trap_pc` and `trap_target` are those of the trap presented.
 
     `mode` is the current privilege mode, `data_mode` the effective one of loads and stores (MPRV), `hlsv_mode` that
-    of HLV, HLVX and HSV.  `time` is the platform's mtime; `msi`, `mti`, `mei`, `sei` and `sgei` (bit i is guest
-    external interrupt i+1) are levels.  `retired` pulses for every instruction that retires.
+    of HLV, HLVX and HSV; `data_masking` and `hlsv_masking` are their pointer masking.  `time` is the
+    platform's mtime; `msi`, `mti`, `mei`, `sei` and `sgei` (bit i is guest external interrupt i+1) are levels.
+    `retired` pulses for every instruction that retires.
     """
 
     def __init__(self, config: CoreConfig):
@@ -103,6 +105,8 @@ class CsrFile(wiring.Component):
             "mode": Out(Mode, init={"priv": Priv.M, "v": 0}),
             "data_mode": Out(Mode),
             "hlsv_mode": Out(Mode),
+            "data_masking": Out(PointerMasking),
+            "hlsv_masking": Out(PointerMasking),
             "interrupt_valid": Out(1),
             "interrupt_cause": Out(6),
             "wfi_wake": Out(1),
@@ -409,11 +413,36 @@ class CsrFile(wiring.Component):
             self.mmu.m_pbmte.eq(self._get("menvcfg.pbmte")),
             self.mmu.h_pbmte.eq(self._get("henvcfg.pbmte")),
         ]
+        self._pointer_masking(m)
         for entry in range(config.pmp_entries):
             m.d.comb += self.pmp[entry].eq(Cat(self._pmp_config(entry), store[f"pmpaddr{entry}.value"]))
         if not has_h:
             m.d.comb += self.hlsv_mode.v.eq(0)
         return m
+
+    def _pointer_masking(self, m: Module) -> None:
+        """Pointer masking of loads and stores.  A cycle late, which no instruction can notice: whatever changes it
+        makes the pipeline refetch."""
+
+        def pmm(key: str) -> Value:
+            value = self._get(key)
+            return value if len(value) == 2 else C(0, 2)
+
+        def state(mode, user: Value) -> Value:
+            atp = Mux(mode.v, self.mmu.vsatp.mode, self.mmu.satp.mode)
+            supervisor = Mux(mode.v, pmm("henvcfg.pmm"), pmm("menvcfg.pmm"))
+            mxr = self.mmu.mxr | mode.v & self.mmu.vmxr
+            machine = mode.priv == Priv.M
+            below_m = Mux(mode.priv == Priv.U, user, supervisor) & (~mxr).replicate(2)
+            return Cat(Mux(machine, pmm("mseccfg.pmm"), below_m), machine | ~atp.any())
+
+        if not any(self._config.has(extension) for extension in ("smmpm", "smnpm", "ssnpm")):
+            return
+        hlsv_user = Mux(self.mode.priv == Priv.U, pmm("hstatus.hupmm"), pmm("senvcfg.pmm"))
+        m.d.sync += [
+            self.data_masking.eq(state(self.data_mode, pmm("senvcfg.pmm"))),
+            self.hlsv_masking.eq(state(self.hlsv_mode, hlsv_user)),
+        ]
 
     def _signals(self, m: Module) -> None:
         """Values that hardware computes: LIVE and MIXED fields."""

@@ -119,38 +119,50 @@ u32 transformed(u32 insn) {
 
 // ---- page tables --------------------------------------------------------------------------------------------------
 
-static u64 pool[24][512] __attribute__((aligned(16384)));
+static u64 pool[64][512] __attribute__((aligned(16384)));
 static int pool_used = 0;
 
 u64 *new_page(void) {
     u64 *page = pool[pool_used++];
-    if (pool_used > 24) {
+    if (pool_used > 64) {
         print("out of pages\n");
         finish(0x7ffe);
     }
+    for (int i = 0; i < 512; i++) page[i] = 0;
     return page;
 }
 
-u64 *new_table(void) {
-    u64 *root = new_page();
-    root[0] = PTE(0, PTE_V | PTE_R | PTE_W | PTE_AD);
-    root[2] = PTE(0x80000000ul, PTE_V | PTE_RWX | PTE_AD);
-    root[3] = PTE(0x80000000ul, PTE_V | PTE_RWX | PTE_U | PTE_AD);
-    return root;
+void release_pages(void) { pool_used = 0; }
+
+u64 *new_root(int levels, int guest) {
+    u64 user = guest ? PTE_U : 0;
+    u64 *table = 0;
+    for (int level = 2; level < levels; level++) {
+        u64 *below = table;
+        int wide = guest && level == levels - 1;
+        while (wide && pool_used % 4) new_page();
+        table = new_page();
+        for (int i = 1; wide && i < 4; i++) new_page();
+        if (below) {
+            table[0] = PTE(below, PTE_V);
+        } else {
+            table[0] = PTE(0, PTE_V | PTE_R | PTE_W | PTE_AD | user);
+            table[2] = PTE(0x80000000ul, PTE_V | PTE_RWX | PTE_AD | user);
+            if (!guest) table[3] = PTE(0x80000000ul, PTE_V | PTE_RWX | PTE_U | PTE_AD);
+        }
+    }
+    return table;
 }
 
-u64 *new_guest_table(void) {
-    while (pool_used % 4) new_page();
-    u64 *root = new_page();
-    for (int i = 1; i < 4; i++) new_page();
-    root[0] = PTE(0, PTE_V | PTE_R | PTE_W | PTE_U | PTE_AD);
-    root[2] = PTE(0x80000000ul, PTE_V | PTE_RWX | PTE_U | PTE_AD);
-    return root;
-}
+u64 *new_table(void) { return new_root(3, 0); }
 
-u64 *pte_at(u64 *root, u64 address, int level) {
-    u64 *entry = &root[address >> 30 & 0x7ff];
-    for (int at = 2; at > level; at--) {
+u64 *new_guest_table(void) { return new_root(3, 1); }
+
+u64 *pte_at(u64 *root, u64 address, int level) { return entry_at(root, 3, address, level); }
+
+u64 *entry_at(u64 *root, int levels, u64 address, int level) {
+    u64 *entry = &root[address >> (9 * levels + 3) & 0x7ff];
+    for (int at = levels - 1; at > level; at--) {
         if (!(*entry & PTE_V)) *entry = PTE(new_page(), PTE_V);
         entry = (u64 *)(*entry >> 10 << 12) + (address >> (12 + 9 * (at - 1)) & 0x1ff);
     }

@@ -160,10 +160,14 @@ enum { PTE_V = 1, PTE_R = 2, PTE_W = 4, PTE_X = 8, PTE_U = 16, PTE_G = 32, PTE_A
 #define WINDOW 0x100000000ul
 
 u64 *new_page(void);                        // a zeroed page out of a pool
+void release_pages(void);                   // all of them
 u64 *new_table(void);                       // a root table for satp or vsatp, with memory and devices mapped as above
 u64 *new_guest_table(void);                 // a root table for hgatp (16 KiB): memory and devices at their addresses
 // The entry that maps `address` at `level` (0: 4 KiB, 1: 2 MiB, 2: 1 GiB); tables above it are made.
 u64 *pte_at(u64 *root, u64 address, int level);
+// The same for other modes than Sv39: root tables of 3, 4 or 5 levels, and their entries (levels 3: 512 GiB, 4: 256 TiB).
+u64 *new_root(int levels, int guest);
+u64 *entry_at(u64 *root, int levels, u64 address, int level);
 
 #ifdef SINVAL  // the same programs with Svinval's instructions in place of the fences
 __asm__(".macro sfence.vma address=zero, asid=zero\nsfence.w.inval\nsinval.vma \\address, \\asid\nsfence.inval.ir\n.endm\n"

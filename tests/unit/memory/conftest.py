@@ -39,7 +39,7 @@ class AnyConfig(CoreConfig):
 
 def config(size: int = 4096, ways: int = 1) -> CoreConfig:
     small = get_config("small")
-    return AnyConfig("test", small.extensions | {"svadu", "zicbom", "zicboz"}, dcache=Cache(size, ways))
+    return AnyConfig("test", small.extensions | {"svadu", "svpbmt", "zicbom", "zicboz"}, dcache=Cache(size, ways))
 
 
 def pattern(address: int) -> int:
@@ -219,7 +219,7 @@ class AxiMemory:
         assert address % nbytes == 0, "unaligned"
         if self.io(address):
             assert length == 0
-        else:
+        elif length:  # of main memory single beats are read and written only where it is not to be cached
             assert (length, size) == (7, 3), f"{channel}: {length} {size}"
             assert burst == 2 or (burst == 1 and address % 64 == 0)
         start, total = address, nbytes * (length + 1)
@@ -267,12 +267,13 @@ class AxiMemory:
 
 @dataclass(frozen=True)
 class Page:
-    """A virtual page: physical page number, rights, I/O, whether PMP splits it."""
+    """A virtual page: physical page number, rights, uncached, nevertheless main memory, whether PMP splits it."""
 
     ppn: int
     read: bool = True
     write: bool = True
     io: bool = False
+    nc: bool = False
     narrow: bool = False
 
 
@@ -286,7 +287,7 @@ class Tlb:
     forget: float = 0.0
     walk_time: tuple[int, int] = (1, 8)
     held: set = field(default_factory=set)
-    answer: tuple = (0, 0, 0, 0)
+    answer: tuple = (0, 0, 0, 0, 0)
     asked: tuple | None = None
     timer: int | None = None
     retry: tuple | None = None
@@ -296,8 +297,8 @@ class Tlb:
         return page is not None and (page.write if access == Access.STORE else page.read)
 
     def drive(self, pins):
-        hit, paddr, io, narrow = self.answer
-        pins["tlb.hit"], pins["tlb.paddr"], pins["tlb.io"], pins["tlb.narrow"] = hit, paddr, io, narrow
+        for name, value in zip(("hit", "paddr", "io", "nc", "narrow"), self.answer, strict=True):
+            pins[f"tlb.{name}"] = value
         done = self.timer == 0
         pins["walk_done"] = done
         faulted = 0
@@ -338,7 +339,8 @@ class Tlb:
             page = self.pages.get(vaddr >> 12)
             hit = vaddr >> 12 in self.held and self._permitted(page, access)
             noise = self.rng.getrandbits(32)
-            self.answer = (1, page.ppn << 12 | vaddr & 0xFFF, page.io, page.narrow) if hit else (0, noise, 1, 1)
+            found = hit and (1, page.ppn << 12 | vaddr & 0xFFF, page.io, page.nc, page.narrow)
+            self.answer = found or (0, noise, 1, 1, 1)
             self.retry = None
 
 
@@ -353,6 +355,8 @@ class Op:
     unsigned: bool = False
     v: int = 0
     kill: bool = False
+    pmm: int = 0
+    physical: bool = False
 
 
 @dataclass
@@ -392,6 +396,13 @@ class Reference:
     def store(self, address: int, value: int, mask: int = MASK):
         self.words[address & ~7] = self.load(address) & ~mask | value & mask
 
+    @staticmethod
+    def _masked(op: Op, address: int) -> int:
+        """What pointer masking makes of `address` (which `op.vaddr` has been through already)."""
+        width = 64 - {0: 0, 2: 7, 3: 16}[op.pmm]
+        address &= (1 << width) - 1
+        return address if op.physical else sign_extend(address, width) & MASK
+
     def _line_bad(self, address: int) -> bool:
         return any(self.bus.bad((address & ~63) + 8 * beat) for beat in range(8))
 
@@ -411,7 +422,7 @@ class Reference:
             return fault(4 | store_class)
         parts = [op.vaddr]
         if plain and op.vaddr % 8 + nbytes > 8:
-            parts.append((op.vaddr & ~7) + 8 & MASK)
+            parts.append(self._masked(op, (op.vaddr & ~7) + 8))
         physical = []
         for part in parts:
             if part is not op.vaddr and part % 4096:
@@ -422,9 +433,11 @@ class Reference:
                 cause = 15 if access == Access.STORE or op.op in MANAGEMENT else 13
                 return fault(cause, part, part ^ 0x5000)
             physical.append(page.ppn << 12 | part & 0xFFF)
-            if page.io:
-                if not plain or unaligned:
+            if page.io and op.op not in MANAGEMENT:
+                if not plain or (unaligned and not page.nc):
                     return fault(5 | store_class, part)
+                if unaligned:
+                    return fault(4 | store_class)
                 continue
             if page.narrow:
                 if op.op in BLOCK:
@@ -434,7 +447,10 @@ class Reference:
         paddr = physical[0]
         data = op.data & (1 << 8 * nbytes) - 1
         page = self.pages[op.vaddr >> 12]
-        if page.io:
+        device = self.bus.io(paddr)
+        if page.io and plain and not device and self.bus.bad(paddr):
+            return fault(5 | store_class)
+        if device and op.op not in MANAGEMENT:
             bad = self.bus.bad(paddr)
             if is_load:
                 value = self.bus.io_value(self.io_reads) >> 8 * (paddr % 8)
@@ -640,6 +656,7 @@ class Bench:
         pins["x.op"], pins["x.size"], pins["x.unsigned"] = shown.op.value, shown.size, shown.unsigned
         pins["x.vaddr"], pins["x.data"] = shown.vaddr, shown.data
         pins["x.mode.priv"], pins["x.mode.v"] = 1, shown.v
+        pins["x.masking.pmm"], pins["x.masking.physical"] = shown.pmm, shown.physical
         pins.settle(self.ctx)
         self.bus.observe(pins, "axi")
         self.tlb.observe(pins)

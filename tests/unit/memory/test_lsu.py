@@ -20,13 +20,14 @@ def is_io(address):
 
 
 def make_pages(lsu):
-    """Virtual pages 0x10..: main memory (aliases of sets in a small cache), faults, I/O, split and bad pages."""
+    """Virtual pages 0x10..: main memory (aliases of sets in a small cache), faults, I/O, split and bad pages, and the
+    first page again, uncached."""
     page = lsu.Page
     frames = {n: page((RAM >> 12) + frame) for n, frame in enumerate((0, 1, 5, 9, 2, 13))}
     frames |= {
         6: page((RAM >> 12) + 3, write=False), 7: page(IO_BASE >> 12, io=True),
         8: page((RAM >> 12) + 4, narrow=True), 10: page(BAD_PAGE >> 12), 11: page(HALF_BAD_PAGE >> 12),
-        12: page((RAM >> 12) + 6),
+        12: page((RAM >> 12) + 6), 14: page(RAM >> 12, io=True, nc=True),
     }
     return {0x10 + n: entry for n, entry in frames.items()}
 
@@ -40,7 +41,7 @@ def random_op(lsu, rng, hot, faults=True):
     vpn = rng.choice(hot)
     choice = rng.random()
     if faults and choice < 0.12:
-        vpn = rng.randrange(0x10, 0x1E)
+        vpn = rng.randrange(0x10, 0x1F)
     if op == LsuOp.CBO_ZERO and vpn in (0x1A, 0x1B):  # would install what can never be written back
         op = LsuOp.LOAD
     low = rng.choice((0, 8, 16, 56, 64, 72, 120, 0xFC0, 0xFF8, 0x800, 0x818)) + rng.choice((0, 0, 0, 4, 2, 1, 5, 7))

@@ -46,7 +46,7 @@ def test_misaligned_atomic_is_an_address_misaligned_exception_before_any_other(b
 )
 @pytest.mark.parametrize(("op", "vaddr", "size", "cause"), [
     (LOAD, 0x20001, 1, 5), (STORE, 0x20006, 2, 7), (LOAD, 0x20004, 3, 5), (LR, 0x20000, 3, 5), (SC, 0x20000, 3, 7),
-    (LsuOp.AMOSWAP, 0x20000, 2, 7), (LsuOp.CBO_ZERO, 0x20000, 0, 7), (LsuOp.CBO_CLEAN, 0x20000, 0, 7),
+    (LsuOp.AMOSWAP, 0x20000, 2, 7), (LsuOp.CBO_ZERO, 0x20000, 0, 7),
     (LOAD, 0x1FFFC, 3, 5), (STORE, 0x20FFE, 2, 7)])
 def test_what_io_does_not_take_is_an_access_fault(bench, lsu, op, vaddr, size, cause):
     async def scenario(dut):
@@ -57,6 +57,98 @@ def test_what_io_does_not_take_is_an_access_fault(bench, lsu, op, vaddr, size, c
 
     pages = {0x1F: lsu.Page(RAM >> 12), 0x20: lsu.Page(IO >> 12, io=True), 0x21: lsu.Page(RAM >> 12)}
     scene(bench, lsu, scenario, pages=pages, io=lambda address: address < RAM)
+
+
+NC = {0x10: 0, 0x11: 1, 0x12: 2}  # pages of RAM, seen again uncached as 0x20 and so on
+
+
+def uncached(lsu, nc):
+    """Pages of main memory, each also as an uncached alias."""
+    pages = {vpn: lsu.Page((RAM >> 12) + frame) for vpn, frame in NC.items()}
+    return pages | {vpn + 0x10: lsu.Page((RAM >> 12) + frame, io=True, nc=nc) for vpn, frame in NC.items()}
+
+
+@pytest.mark.rule("Svpbmt_noncacheable_aliasing_no_coherence_loss", "Svpbmt_obeys_mem_ordering",
+                  "Svpbmt_memory_pma_io_pbmt_strong_io_ordering", "Svpbmt_aliasing_attribute")
+@pytest.mark.parametrize("nc", [True, False])
+def test_uncached_main_memory_stays_coherent(bench, lsu, nc):
+    """Stores and loads of the same doublewords, cached and uncached: the bus sees every uncached one, with its size and
+    in order, and each load gets what was stored last."""
+    async def scenario(dut):
+        ops = []
+        for size in (3, 2, 1, 0):
+            for first, then in ((0x10, 0x20), (0x20, 0x10), (0x20, 0x20)):
+                for offset in (0, 8 - (1 << size), 0x40, 0x1000):
+                    at = lambda vpn, offset=offset: (vpn << 12) + offset  # noqa: E731
+                    ops += [lsu.Op(STORE, at(first), size, dut.rng.getrandbits(64)), lsu.Op(LOAD, at(then), size),
+                            lsu.Op(STORE, at(then), size, dut.rng.getrandbits(64)), lsu.Op(LOAD, at(first), size)]
+        before = dut.bus.reads, dut.bus.writes
+        await dut.run(*ops)
+        singles = sum(op.vaddr >> 12 >= 0x20 for op in ops)
+        assert dut.bus.reads + dut.bus.writes - sum(before) >= singles
+        # the cache has nothing dirty of what was last written uncached
+        await dut.run(lsu.Op(STORE, 0x10100, 3, 1), lsu.Op(STORE, 0x20100, 3, 2))
+        assert dut.bus.load(RAM + 0x100) == 2
+        await dut.run(lsu.Op(STORE, 0x10108, 3, 3), lsu.Op(LOAD, 0x20100, 3))
+        assert dut.bus.load(RAM + 0x108) == 3
+
+    scene(bench, lsu, scenario, pages=uncached(lsu, nc))
+
+
+@pytest.mark.rule("Svpbmt_impl_may_override_pmas")
+@pytest.mark.parametrize(("op", "vaddr", "size"), [
+    (LOAD, 0x20001, 1), (STORE, 0x20006, 2), (LOAD, 0x10FFC, 3), (STORE, 0x1FFFD, 2), (LR, 0x20000, 3),
+    (SC, 0x20000, 3), (LsuOp.AMOADD, 0x20000, 2), (LsuOp.CBO_ZERO, 0x20000, 0)])
+@pytest.mark.parametrize("nc", [True, False])
+def test_what_uncached_main_memory_does_not_take(bench, lsu, op, vaddr, size, nc):
+    """Misaligned accesses (also if only the second page is uncached): for software with PBMT=NC, refused with PBMT=IO,
+    as for I/O regions.  Atomics and CBO.ZERO: refused with both."""
+    async def scenario(dut):
+        outcome, = await dut.run(lsu.Op(op, vaddr, size))
+        assert outcome.faulted
+        second = vaddr & 0xFFF > 0xF00
+        assert (outcome.cause in (4, 6)) == (nc and op in (LOAD, STORE))
+        assert outcome.fault_vaddr == ((vaddr | 0xFFF) + 1 if second and not nc else vaddr)
+        assert not dut.bus.reads + dut.bus.writes
+
+    pages = uncached(lsu, nc)
+    pages |= {0x11: pages[0x20], 0x1F: pages[0x10]}
+    scene(bench, lsu, scenario, pages=pages)
+
+
+@pytest.mark.rule("Svpbmt_cacheable_aliasing_fence_flush_fence_required")
+@pytest.mark.parametrize("op", [LsuOp.CBO_CLEAN, LsuOp.CBO_FLUSH])
+def test_cache_block_management_ignores_memory_types(bench, lsu, op):
+    """It works on the line through an uncached alias too, and does nothing where nothing is ever cached."""
+    async def scenario(dut):
+        await dut.run(lsu.Op(STORE, 0x10048, 3, 0x1111), lsu.Op(op, 0x20070, 3))
+        assert dut.bus.load(RAM + 0x48) == 0x1111
+        await dut.run(lsu.Op(op, 0x30000))
+
+    pages = uncached(lsu, True) | {0x30: lsu.Page(IO >> 12, io=True)}
+    scene(bench, lsu, scenario, pages=pages, io=lambda address: address < RAM)
+
+
+@pytest.mark.rule("pm_misaligned_equivalence")
+@pytest.mark.parametrize("op", [LOAD, STORE])
+@pytest.mark.parametrize("physical", [False, True])
+@pytest.mark.parametrize(("pmm", "width"), [(0, 64), (2, 57), (3, 48)])
+def test_pointer_masking_of_the_second_page(bench, lsu, op, physical, pmm, width):
+    """Every byte's address is masked by itself: behind the last one of the lower half is the first of the upper one, or
+    for physical addresses, at the end of what masking leaves, the first of all."""
+    last = (1 << width) - 0x1000 if physical else (1 << width - 1) - 0x1000
+    following = 0 if physical else (1 << 64) - (1 << width - 1)
+
+    async def scenario(dut):
+        for offset in (0xFF9, 0xFFC, 0xFFF):
+            await dut.run(lsu.Op(op, last + offset, 3, 0x1122_3344_5566_7788, pmm=pmm, physical=physical),
+                          lsu.Op(LOAD, following), lsu.Op(LOAD, last + 0xFF8))
+        del dut.tlb.pages[following >> 12]
+        dut.tlb.held.clear()
+        outcome, = await dut.run(lsu.Op(op, last + 0xFFC, 3, pmm=pmm, physical=physical))
+        assert (outcome.faulted, outcome.fault_vaddr) == (True, following)
+
+    scene(bench, lsu, scenario, pages={last >> 12: lsu.Page(RAM >> 12), following >> 12: lsu.Page((RAM >> 12) + 3)})
 
 
 @pytest.mark.rule("pma_non_cacheable", "pma_mo_io_chan_1", "pma_mo_io_chan_other", "PMA_MO_DYN", "pma_mo_io_chan_0")

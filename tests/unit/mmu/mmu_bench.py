@@ -51,6 +51,7 @@ class Answer:
 
     paddr: int = 0
     io: int = 0
+    nc: int = 0
     narrow: int = 0
     cause: int | None = None
     gpa: int = 0
@@ -222,7 +223,7 @@ class Bench:
             ctx.set(port.walk_valid, 0)
             assert hit, "the repeated lookup misses"
         answer.paddr, answer.io = ctx.get(port.tlb.paddr), ctx.get(port.tlb.io)
-        answer.narrow = ctx.get(port.tlb.narrow)
+        answer.nc, answer.narrow = ctx.get(port.tlb.nc), ctx.get(port.tlb.narrow)
         return answer
 
     async def fence(self, op, addr=None, id=None):

@@ -214,7 +214,7 @@ class Machine:
         )
 
     def translate(self, va, access, priv, v, hlvx=False, size=3):
-        """The physical address and whether it is uncached.
+        """The physical address, whether it is uncached, and whether it is main memory all the same (PBMT=NC).
 
         Raises:
             Fault: the access faults.
@@ -270,8 +270,8 @@ class Machine:
         wants = {LOAD: [1], STORE: [2], FETCH: [4]}[access]
         if hlvx:
             wants = [1, 4]
-        if (access == FETCH or hlvx) and io:
+        if (access == FETCH or hlvx) and (io or pbmt == 2):  # the choice here: PBMT=IO is not executable either
             raise Fault(ACCESS)
         if not all(self.pmp_allows(aligned, length, want, priv) for want in wants):
             raise Fault(ACCESS)
-        return pa, bool(io or pbmt)
+        return pa, bool(io or pbmt), not io and pbmt == 1

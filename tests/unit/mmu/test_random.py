@@ -320,7 +320,7 @@ class Campaign:
         hlvx = access == LOAD and v and rng.random() < 0.2
         expected = machine.copy()
         try:
-            paddr, io = expected.translate(va, access, priv, int(v), hlvx, size)
+            paddr, io, nc = expected.translate(va, access, priv, int(v), hlvx, size)
             fault = None
         except Fault as error:
             fault = error
@@ -331,7 +331,7 @@ class Campaign:
         )
         if fault is None:
             assert answer.cause is None, what
-            assert (answer.paddr, answer.io) == (paddr, io), what
+            assert (answer.paddr, answer.io, answer.nc) == (paddr, io, nc), what
             self.translations += 1
         else:
             assert answer.cause == CAUSES[fault.kind, access], what
