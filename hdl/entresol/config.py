@@ -153,6 +153,11 @@ class CoreConfig:
         return max(region.end - 1 for region in self.regions).bit_length()
 
     @property
+    def mmu_type(self) -> str:
+        """The widest translation mode of one stage, as device trees name it: "riscv,sv48"."""
+        return "riscv," + max((mode for mode in self.vm_modes if not mode.endswith("x4")), default="none")
+
+    @property
     def va_bits(self) -> int:
         """Bits of the widest virtual or guest physical address (59 for Sv57x4), at least `bus_bits`."""
         widths = {"sv39": 39, "sv48": 48, "sv57": 57, "sv39x4": 41, "sv48x4": 50, "sv57x4": 59}

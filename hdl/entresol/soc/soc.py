@@ -185,7 +185,7 @@ class Soc(wiring.Component):
             "riscv,isa": isa_string(config),
             "riscv,isa-base": "rv64i",
             "riscv,isa-extensions": device_tree_extensions(config),
-            "mmu-type": "riscv," + max((mode for mode in config.vm_modes if not mode.endswith("x4")), default="none"),
+            "mmu-type": config.mmu_type,
         }, [intc])
         for extension in ("zicbom", "zicbop", "zicboz"):
             if config.has(extension):

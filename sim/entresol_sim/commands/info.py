@@ -29,7 +29,7 @@ def _lines(config: CoreConfig):
     yield f"Configuration {config.name}"
     yield f"ISA           {isa_string(config)}"
     modes = ", ".join(sorted(config.vm_modes))
-    yield f"Translation   {modes}; {config.asid_bits}-bit ASID, {config.vmid_bits}-bit VMID"
+    yield f"Translation   {modes}; {config.asid_bits}-bit ASID, {config.vmid_bits}-bit VMID; mmu-type {config.mmu_type}"
     yield ""
     yield "Extensions"
     for name, row in EXTENSIONS.items():

@@ -63,7 +63,7 @@ def guest_device_tree(config: CoreConfig, initrd_size: int) -> Node:
         "riscv,isa": "rv64" + "".join(extensions[:4]) + "".join(f"_{name}" for name in extensions[4:]),
         "riscv,isa-base": "rv64i",
         "riscv,isa-extensions": extensions,
-        "mmu-type": "riscv,sv39",
+        "mmu-type": config.mmu_type,
     }, [intc])  # fmt: skip
     return Node("", {
         "#address-cells": Cells(2),

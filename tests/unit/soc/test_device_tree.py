@@ -128,7 +128,7 @@ def test_cpu():
     assert strings(cpu["riscv,isa"])[0].startswith("rv64imacbh_zic")
     assert strings(cpu["riscv,isa-base"]) == ["rv64i"]
     assert strings(cpu["riscv,isa-extensions"]) == device_tree_extensions(soc.config)
-    assert strings(cpu["mmu-type"]) == ["riscv,sv39"]
+    assert strings(cpu["mmu-type"]) == ["riscv,sv48"]
     assert numbers(nodes["/cpus"]["timebase-frequency"]) == [1_000_000]
     wide = replace(soc.config, vm_modes=get_config("max").vm_modes)
     cpu = parse(to_dtb(Soc(wide).device_tree(1 << 20)))["/cpus/cpu@0"]
