@@ -9,7 +9,7 @@ from entresol_sim import Console, Outcome, Simulator
 
 from .catalog import PROGRAMS, Program
 
-MAX_CYCLES = 1_000_000
+MAX_CYCLES = 3_000_000
 QEMU = shutil.which("qemu-system-riscv64")
 
 
