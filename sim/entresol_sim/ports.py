@@ -44,7 +44,7 @@ def describe(component) -> list[Port]:
         if width:
             fields = ()
             if isinstance(value, data.View):
-                fields = tuple(_leaves(value.shape()))
+                fields = tuple(leaves(value.shape()))
             ports.append(Port("__".join(map(str, path)), member.flow == wiring.In, width, fields))
     return ports
 
@@ -54,7 +54,8 @@ def missing(ports: list[Port]) -> list[str]:
     return sorted(set(REQUIRED) - {port.name for port in ports})
 
 
-def _leaves(layout, prefix="", low=0):
+def leaves(layout, prefix="", low=0):
+    """The fields of a structure (its shape)."""
     from amaranth.hdl import Shape
     from amaranth.lib import data
 
@@ -65,7 +66,7 @@ def _leaves(layout, prefix="", low=0):
         except TypeError:
             yield Field(name, offset, Shape.cast(field.shape).width)
         else:
-            yield from _leaves(inner, f"{name}_", offset)
+            yield from leaves(inner, f"{name}_", offset)
 
 
 def to_json(ports: list[Port]) -> list[dict]:

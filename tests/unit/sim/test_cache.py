@@ -123,7 +123,7 @@ def test_failed_build_leaves_nothing(tmp_path, monkeypatch):
 def test_jobs_end_with_the_block(tmp_path, monkeypatch):
     monkeypatch.setenv("ENTRESOL_CACHE", str(tmp_path / "cache"))
     shell = "sleep 60 & echo $! $$ > pids; wait"
-    with pytest.raises(KeyboardInterrupt), build._Jobs() as jobs:
+    with pytest.raises(KeyboardInterrupt), build.Jobs() as jobs:
         jobs.start(["sh", "-c", f"cd {tmp_path}; {shell}"])
         wait_for(lambda: (tmp_path / "pids").exists() and len((tmp_path / "pids").read_text().split()) == 2)
         raise KeyboardInterrupt
@@ -134,7 +134,7 @@ def test_jobs_end_with_the_block(tmp_path, monkeypatch):
 
 def test_failed_job_is_reported(tmp_path, monkeypatch):
     monkeypatch.setenv("ENTRESOL_CACHE", str(tmp_path / "cache"))
-    with build._Jobs() as jobs, pytest.raises(UserError, match="status 3"):
+    with build.Jobs() as jobs, pytest.raises(UserError, match="status 3"):
         jobs.wait_for(jobs.start(["sh", "-c", "echo why; exit 3"]))
     assert "why" in (tmp_path / "cache" / "failed.log").read_text()
 
