@@ -455,15 +455,16 @@ static void virtual_machines(void) {
     __asm__ volatile("hfence.gvma zero, %0" : : "r"(0x2001ul) : "memory");
     equal(try(VS, READ, WINDOW + 8)->a0, 11);
     // nor does it make the translation one of all address spaces of the guest
-    u64 *vs_other = new_table();
-    *pte_at(vs_other, WINDOW, 0) = PTE(GUEST_PAGE + PAGE, bits);
     *pte_at(other, GUEST_PAGE + PAGE, 0) = PTE(data[1], bits | PTE_U | PTE_G);
     csr_write(vsatp, ATP_ID(vs_root, 1));
     fence_all();
     equal(try(VS, READ, WINDOW + 8)->a0, 11);
-    csr_write(vsatp, ATP_ID(vs_other, 2));
+    *pte_at(vs_root, WINDOW, 0) = PTE(GUEST_PAGE + PAGE, bits);  // ASID 2 has not used the old entry
+    csr_write(vsatp, ATP_ID(vs_root, 2));
     equal(try(VS, READ, WINDOW + 8)->a0, 22);
     csr_write(vsatp, ATP(vs_root));
+    *pte_at(vs_root, WINDOW, 0) = PTE(GUEST_PAGE, bits);
+    fence_all();
     // hgatp: the root is aligned to 16 KiB, the VMID has 14 bits
     context("hgatp", 0, 0);
     csr_write(hgatp, SV39 | 0x3ffful << 44 | 0x80003);

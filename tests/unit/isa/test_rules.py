@@ -52,7 +52,7 @@ def project(pytester, monkeypatch):
         for name, source in sources.items():
             pytester.path.joinpath(f"tests/test_{name}.py").write_text("\n".join(
                 line.removeprefix("    ") for line in source.splitlines()))  # fmt: skip
-        return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:xdist", *options)
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", *options)
 
     run.rows = lambda: json.loads(pytester.path.joinpath(traceability.JSON).read_text())
     return run
@@ -106,6 +106,14 @@ def test_a_claimed_rule_needs_a_test_that_passes(project, monkeypatch):
     result = project("--update-rules", three=failing)
     assert result.ret == 1 and project.rows()["hstatus_vtsr_op"]["result"] == "failed"
     result.stdout.fnmatch_lines(["rule hstatus_vtw_op: failed: *test_three.py::test_broken*"])
+
+
+def test_workers_tell_their_results(project):
+    failing = PASSING.replace(": pass", ": assert 0").replace("_known", "_broken")
+    assert project("-n2", "--update-rules", one=PASSING, two=failing).ret == 1
+    row = project.rows()["hstatus_vtsr_op"]
+    assert row["tests"] == ["tests/test_one.py::test_known", "tests/test_two.py::test_broken"]
+    assert row["result"] == "failed"
 
 
 def test_decisions_and_claims_agree(monkeypatch):
