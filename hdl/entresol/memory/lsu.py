@@ -72,7 +72,8 @@ class Lsu(wiring.Component):
     faults for anything but naturally aligned loads and stores and cache block management.  So do pages with PBMT=IO;
     in those with PBMT=NC misaligned loads and stores are address-misaligned exceptions, for software to take apart.
     So they are in pages in which PMP is not uniform (`TlbResult.narrow`), unless they are within an aligned word;
-    there a cache block operation is an access fault.  Bus errors are access faults.
+    there a cache block operation is an access fault unless its block is (`TlbResult.line`).  Bus errors are access
+    faults.
     An access that straddles two pages reports the part that faulted: its own address or the second page's first.
 
     Ports for others, level until `*_done` (one cycle): `ptw_*` reads an aligned doubleword, or with `ptw_update`
@@ -258,7 +259,7 @@ class Lsu(wiring.Component):
         # The access in M, if all that it needs is there.
         evaluated = Signal()
         in_word = ~crosses(req.size, Cat(offset[:2], Const(1, 1)))
-        narrow_ok = name(~self.tlb.narrow | ((in_word | ~bad_align) & ~is_block), "narrow_ok")
+        narrow_ok = name(~self.tlb.narrow | Mux(is_block, self.tlb.line, in_word | ~bad_align), "narrow_ok")
         uncached = name(self.tlb.io & ~is_cbo, "uncached")
         refill_beat = Signal()
         may_hit = Signal()

@@ -18,6 +18,7 @@ class Granule(enum.Enum, shape=2):
     WORD = 0  # what the access needs: 4 bytes, 8 for size = 3
     PAGE = 1  # 4 KiB
     LARGE = 2  # 2 MiB
+    LINE = 3  # 64 bytes: what cache-block operations need
 
 
 class PmpVerdict(data.Struct):
@@ -116,7 +117,13 @@ class PmpChecker(wiring.Component):
 
         word_bits = self._config.bus_bits - 2
         mask = Signal(54)  # address bits inside the block
-        m.d.comb += mask.eq(Mux(granule == Granule.LARGE, 2**19 - 1, Mux(granule == Granule.PAGE, 2**10 - 1, 0)))
+        with m.Switch(granule):
+            with m.Case(Granule.LARGE):
+                m.d.comb += mask.eq(2**19 - 1)
+            with m.Case(Granule.PAGE):
+                m.d.comb += mask.eq(2**10 - 1)
+            with m.Case(Granule.LINE):
+                m.d.comb += mask.eq(2**4 - 1)
         word = Signal(word_bits)
         double = Signal()
         m.d.comb += double.eq((granule == Granule.WORD) & (self.size == 3))
@@ -184,7 +191,13 @@ class PmpChecker(wiring.Component):
             m.d.sync += [upper_half.eq(1), first_match.eq(match_number)]
         with m.Elif(loaded & ~none & ~whole):  # not uniform: try the next smaller block
             m.d.comb += restart.eq(1)
-            m.d.sync += granule.eq(Mux(granule == Granule.LARGE, Granule.PAGE, Granule.WORD))
+            with m.Switch(granule):
+                with m.Case(Granule.LARGE):
+                    m.d.sync += granule.eq(Granule.PAGE)
+                with m.Case(Granule.PAGE):
+                    m.d.sync += granule.eq(Granule.LINE)
+                with m.Default():
+                    m.d.sync += granule.eq(Granule.WORD)
         with m.If(restart):
             m.d.sync += [index.eq(0), loaded.eq(0), below_start.eq(0), below_end.eq(0)]
         with m.Else():

@@ -37,6 +37,7 @@ class Fill(data.Struct):
     fractured: 1  # the leaf PTE of the first stage maps more than the entry does
     large: 1  # a 2 MiB entry
     narrow: 1  # good for nothing but the repetition of the last lookup
+    line: 1  # but for the 64 bytes around it
     perms: Permissions
 
 
@@ -171,5 +172,6 @@ class L1Tlb(wiring.Component):
             self.result.io.eq(found.fill.perms.io),
             self.result.nc.eq(found.fill.perms.nc),
             self.result.narrow.eq(found.fill.narrow),
+            self.result.line.eq(found.fill.line),
         ]
         return m

@@ -89,3 +89,4 @@ class TlbResult(data.Struct):
     nc: 1  # with io: main memory all the same (PBMT=NC)
     narrow: 1  # PMP splits the page: only the naturally aligned block of `size` (at least 4) bytes that holds vaddr
     # was checked, for this lookup alone; the rest of a misaligned access needs a lookup of its own
+    line: 1  # with narrow: the 64 bytes around vaddr are uniform all the same, enough for a cache-block operation

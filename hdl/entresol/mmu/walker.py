@@ -290,7 +290,8 @@ class Walker(wiring.Component):
             final.fill.glob.eq(glob),
             final.fill.large.eq(leaf1.large & leaf2.large & pma.large & (verdict.granule == Granule.LARGE)),
             final.fill.fractured.eq(leaf1.fractured),
-            final.fill.narrow.eq(verdict.granule == Granule.WORD),
+            final.fill.narrow.eq((verdict.granule == Granule.WORD) | (verdict.granule == Granule.LINE)),
+            final.fill.line.eq(verdict.granule == Granule.LINE),
             final.fill.perms.r1.eq(leaf1.r & verdict.r),
             final.fill.perms.x1.eq(leaf1.x & verdict.r),
             final.fill.perms.r2.eq(leaf2.r),
@@ -529,7 +530,8 @@ class Walker(wiring.Component):
                     l2.new.ppn.eq(pa[12:]),
                     l2.new.glob.eq(glob & ~stage2),
                 ]
-                with m.If(~table_known & ~cached & (level != top) & (table_verdict.granule != Granule.WORD)):
+                with m.If(~table_known & ~cached & (level != top) & (table_verdict.granule != Granule.WORD)
+                          & (table_verdict.granule != Granule.LINE)):
                     m.d.comb += l2.write_en.eq(live)
                 with m.If(~live):
                     m.next = "IDLE"

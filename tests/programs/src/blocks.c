@@ -148,6 +148,30 @@ static void faults(void) {
     csr_write(hgatp, 0);
 }
 
+// PMP that splits a page: every block is judged by itself, and one that it splits cannot be accessed.
+static void pmp_splits(void) {
+    static const int operations[] = {INVAL, CLEAN, FLUSH, ZERO};
+    csr_write(pmpaddr1, -1);
+    csr_write(pmpaddr0, ((u64)data + 2048 + 132) >> 2);
+    csr_write(pmpcfg0, 0x1f << 8 | 0x10);  // nothing in four bytes, everything elsewhere
+    for (int i = 0; i < 4; i++)
+        for (u64 block = 2048; block < 2048 + 256; block += 64)
+            for (u64 offset = 0; offset < 64; offset += 21) {
+                u64 address = (u64)data + block + offset;
+                u32 insn = CBO(operations[i]);
+                if (block == 2048 + 128) {
+                    fault(HS, operations[i], address, STORE_ACCESS, 0, insn & ~(31u << 15));
+                } else {
+                    WORD(block / 8) = 7;
+                    context("PMP, operation, address", operations[i], address);
+                    check(completed(probe_insn(HS, insn, 0, address)));
+                    if (operations[i] != INVAL) equal(WORD(block / 8), operations[i] == ZERO ? 0 : 7);
+                }
+            }
+    csr_write(pmpcfg0, 0x1f);
+    csr_write(pmpaddr0, -1);
+}
+
 void main(void) {
     if (deviates(QEMU, "version 7.2 has no Zicbom and Zicboz")) return;
     enable(0xf0, 0xf0, 0xf0);
@@ -156,4 +180,5 @@ void main(void) {
     management();
     prefetches();
     faults();
+    pmp_splits();
 }

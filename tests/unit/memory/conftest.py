@@ -275,6 +275,7 @@ class Page:
     io: bool = False
     nc: bool = False
     narrow: bool = False
+    line: bool = False  # with narrow: but the lines accessed are uniform
 
 
 @dataclass
@@ -287,7 +288,7 @@ class Tlb:
     forget: float = 0.0
     walk_time: tuple[int, int] = (1, 8)
     held: set = field(default_factory=set)
-    answer: tuple = (0, 0, 0, 0, 0)
+    answer: tuple = (0, 0, 0, 0, 0, 0)
     asked: tuple | None = None
     timer: int | None = None
     retry: tuple | None = None
@@ -297,7 +298,7 @@ class Tlb:
         return page is not None and (page.write if access == Access.STORE else page.read)
 
     def drive(self, pins):
-        for name, value in zip(("hit", "paddr", "io", "nc", "narrow"), self.answer, strict=True):
+        for name, value in zip(("hit", "paddr", "io", "nc", "narrow", "line"), self.answer, strict=True):
             pins[f"tlb.{name}"] = value
         done = self.timer == 0
         pins["walk_done"] = done
@@ -339,8 +340,8 @@ class Tlb:
             page = self.pages.get(vaddr >> 12)
             hit = vaddr >> 12 in self.held and self._permitted(page, access)
             noise = self.rng.getrandbits(32)
-            found = hit and (1, page.ppn << 12 | vaddr & 0xFFF, page.io, page.nc, page.narrow)
-            self.answer = found or (0, noise, 1, 1, 1)
+            found = hit and (1, page.ppn << 12 | vaddr & 0xFFF, page.io, page.nc, page.narrow, page.line)
+            self.answer = found or (0, noise, 1, 1, 1, noise & 1)
             self.retry = None
 
 
@@ -440,7 +441,7 @@ class Reference:
                     return fault(4 | store_class)
                 continue
             if page.narrow:
-                if op.op in BLOCK:
+                if op.op in BLOCK and not page.line:
                     return fault(5 | store_class)
                 if unaligned and op.vaddr % 4 + nbytes > 4:
                     return fault(4 | store_class)

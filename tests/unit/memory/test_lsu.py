@@ -26,7 +26,8 @@ def make_pages(lsu):
     frames = {n: page((RAM >> 12) + frame) for n, frame in enumerate((0, 1, 5, 9, 2, 13))}
     frames |= {
         6: page((RAM >> 12) + 3, write=False), 7: page(IO_BASE >> 12, io=True),
-        8: page((RAM >> 12) + 4, narrow=True), 10: page(BAD_PAGE >> 12), 11: page(HALF_BAD_PAGE >> 12),
+        8: page((RAM >> 12) + 4, narrow=True), 9: page((RAM >> 12) + 7, narrow=True, line=True),
+        10: page(BAD_PAGE >> 12), 11: page(HALF_BAD_PAGE >> 12),
         12: page((RAM >> 12) + 6), 14: page(RAM >> 12, io=True, nc=True),
     }
     return {0x10 + n: entry for n, entry in frames.items()}

@@ -381,6 +381,19 @@ def test_where_pmp_splits_a_page(bench, lsu, op, vaddr, size, cause):
     scene(bench, lsu, scenario, pages=pages)
 
 
+@pytest.mark.rule("cbm_access", "cbz_access")
+@pytest.mark.parametrize("op", [LsuOp.CBO_CLEAN, LsuOp.CBO_FLUSH, LsuOp.CBO_INVAL, LsuOp.CBO_ZERO])
+def test_a_block_that_pmp_does_not_split(bench, lsu, op):
+    """In a page that it does split."""
+    async def scenario(dut):
+        outcomes = await dut.run(lsu.Op(STORE, 0x10008, 3, 5), lsu.Op(LsuOp.CBO_CLEAN, 0x10000, 0),
+                                 lsu.Op(op, 0x10031, 0), lsu.Op(LOAD, 0x10008))
+        assert not any(outcome.faulted for outcome in outcomes)
+        assert outcomes[-1].rdata == (0 if op == LsuOp.CBO_ZERO else 5)
+
+    scene(bench, lsu, scenario, pages={0x10: lsu.Page(RAM >> 12, narrow=True, line=True)})
+
+
 def test_walker_errors_and_mismatches(bench, lsu):
     async def scenario(dut):
         assert (await dut.ptw(RAM + 0x1000))[2]

@@ -53,6 +53,7 @@ class Answer:
     io: int = 0
     nc: int = 0
     narrow: int = 0
+    line: int = 0
     cause: int | None = None
     gpa: int = 0
     implicit: int = 0
@@ -224,6 +225,7 @@ class Bench:
             assert hit, "the repeated lookup misses"
         answer.paddr, answer.io = ctx.get(port.tlb.paddr), ctx.get(port.tlb.io)
         answer.nc, answer.narrow = ctx.get(port.tlb.nc), ctx.get(port.tlb.narrow)
+        answer.line = ctx.get(port.tlb.line)
         return answer
 
     async def fence(self, op, addr=None, id=None):

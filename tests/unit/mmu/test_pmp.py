@@ -68,7 +68,7 @@ class Checker:
         await ctx.tick()
         ctx.set(dut.valid, 0)
         length = 1 << size
-        blocks = {Granule.WORD: length, Granule.PAGE: 4096, Granule.LARGE: 1 << 21}
+        blocks = {Granule.WORD: length, Granule.LINE: 64, Granule.PAGE: 4096, Granule.LARGE: 1 << 21}
         block = blocks[verdict.granule]
         base = address & -block
         probes = {address & -length}
@@ -127,7 +127,7 @@ def test_random(seed):
                 seen.add(granule)
 
     Checker().run(body)
-    assert len(seen) == 3
+    assert len(seen) == 4
 
 
 def test_without_entries_everything_is_allowed():

@@ -643,6 +643,10 @@ def test_pmp_boundary_inside_a_page():
                 assert not allowed or answer.narrow
             assert (await bench.translate(0x1100, FETCH, S)).narrow
             assert (await bench.translate(0x1104, FETCH, S)).cause == 1
+        # for cache-block operations it says whether the whole line is like that
+        for offset, line in ((0x100, 0), (0xFC, 1), (0x80, 1)):
+            answer = await bench.translate(0x1000 + offset, LOAD, S, size=0)
+            assert (answer.narrow, answer.line) == (1, line)
         # a granted block is good for one lookup and for nothing else
         await bench.translate(0x1100, LOAD, S, size=2)
         assert not await bench.lookup(0x1100, LOAD, S, size=2)
