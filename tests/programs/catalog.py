@@ -315,7 +315,7 @@ PROGRAMS = (
             "cbo-zero_unaligned", "cbo-zero_offset", "prefetch-i_op", "prefetch-r_op", "prefetch-w_op",
             "menvcfg_cbze_op", "menvcfg_cbcfe_op", "menvcfg_cbie_op", "menvcfg_cbie_cbo-inval_op", "henvcfg_cbze",
             "henvcfg_cbcfe", "henvcfg_cbie", "cbo-inval_h-mode_veq1_op", "cbo-inval_h-mode_op", "senvcfg_cbze",
-            "senvcfg_cbcfe", "senvcfg_cbie",
+            "senvcfg_cbcfe", "senvcfg_cbie", "cbm_unperm_translate", "cbz_unperm_translate", "cbp_unperm_translate",
         ),
     ),
     Program(
@@ -394,7 +394,7 @@ PROGRAMS = (
             "pm_mprv_spvp", "pm_mxr_exception", "pm_misaligned_equivalence", "pm_no_csr_sw", "pm_csr_hw_apply",
             "pmlen_supported_values", "pmlen_illegal_warl", "ssnpm_definition", "smnpm_definition", "smmpm_definition",
             "senvcfg_pmm_Ssnpm", "henvcfg_pmm_op", "menvcfg_pmm_op", "menvcfg_pmm_enc", "mseccfg_pmm_op",
-            "mseccfg_pmm_enc",
+            "mseccfg_pmm_enc", "pm_deterministic_effect", "pm_mode_only_dependency", "pmlen_mode_depend",
         ),
     ),
     Program("uart_plic", "uart_plic"),

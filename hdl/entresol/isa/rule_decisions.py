@@ -168,6 +168,8 @@ CHOICES: Mapping[str, str] = {
     "PMPCFG_WARL": "W without R is taken as neither; bits 6:5 are read-only zero.",
     "PMPADDR_WARL": "As many bits as the physical addresses that exist, and one more, so that an address above all "
                     "memory stays there.",
+    "MENVCFG_PMM_WARL": "0, 2 and 3; the reserved value 1 is taken as 0.",
+    "MSECCFG_PMM_WARL": "0, 2 and 3; the reserved value 1 is taken as 0.",
     # priv-csrs
     "ZICSR_WARL": "No write of a value that a field does not take raises an exception.",
     "ZICSR_WLRL_EXCEPTION": "No exception: a WLRL field keeps the bits that it has.",
@@ -205,9 +207,10 @@ _NOT_APPLICABLE: dict[str, tuple[str, ...]] = {
         "timeh_visibility_mtime", "menvcfgh_sz", "menvcfgh_op", "menvcfgh_no_U_mode", "mseccfgh_sz", "mseccfgh_acc",
         "mseccfgh_op", "mseccfgh_presence", "mtimecmp_rv32_wr", "pmp_cfg_rv32_layout", "xlen_reduction_op",
         "XLEN_REDUCTION_HINT_OP", "sstatus_uxl_behavior", "HINT_SXLEN", "satp_mode_sxlen32",
-        "stateen_rv32_upper_bits_csrs", "mstateen0_p1p13_op", "rv32i_xreg_sz", "c-flwsp_op", "c-fswsp_op", "c-flw_op",
-        "c-fsw_op", "c-jal_op", "c-slli_shamt5", "c-srli_shamt5", "Zb_shamt_rsv_rv32", "zihpm_op_sz_mode_acc_xlen32",
-        "zicntr_rdcycleh_op", "zicntr_rdtimeh_op", "zicntr_rdinstreth_op", "hpm_counter_op_sz_mode_xlen32",
+        "stateen_rv32_upper_bits_csrs", "pm_rv32_illegal", "pm_rv64_only", "mstateen0_p1p13_op", "rv32i_xreg_sz",
+        "c-flwsp_op", "c-fswsp_op", "c-flw_op", "c-fsw_op", "c-jal_op", "c-slli_shamt5", "c-srli_shamt5",
+        "Zb_shamt_rsv_rv32", "zihpm_op_sz_mode_acc_xlen32", "zicntr_rdcycleh_op", "zicntr_rdtimeh_op",
+        "zicntr_rdinstreth_op", "hpm_counter_op_sz_mode_xlen32",
     ),
     "about harts without U-mode or S-mode, which every configuration has": (
         "mstatus_sie_rdonly0", "mstatus_spie_rdonly0", "mstatus_xpp_rdonly0", "mstatus_mprv_rdonly0_no_umode",
@@ -235,10 +238,14 @@ _NOT_APPLICABLE: dict[str, tuple[str, ...]] = {
         "stateen_implicit_state_update", "sstateen_bit_allocation", "mstateen_bit_correspondence",
         "mstateen_bit_allocation", "mstateen_bit_encroachment", "sstateen_encroachment_bits_roz",
     ),
+    "about address triggers, of which there are none": ("pm_debug_trigger",),
+    "about UXL and SXL, which are read-only here": ("pm_uxl_clear",),
+    "about what execution environments offer": ("sspm_definition", "supm_definition"),
     "demands on software": (
-        "hstateen_sstateen_zero_initialization", "lr_sc_aq_rl_software_rule", "constrained_lrsc_loop_size",
-        "constrained_lrsc_instruction_set", "constrained_lrsc_compressed_allowed", "constrained_lrsc_retry_code",
-        "lrsc_eventuality_region", "lrsc_same_address_and_size", "unconstrained_lrsc_no_progress",
+        "zicsr_fence_ordering", "hstateen_sstateen_zero_initialization", "lr_sc_aq_rl_software_rule",
+        "constrained_lrsc_loop_size", "constrained_lrsc_instruction_set", "constrained_lrsc_compressed_allowed",
+        "constrained_lrsc_retry_code", "lrsc_eventuality_region", "lrsc_same_address_and_size",
+        "unconstrained_lrsc_no_progress",
     ),
     "of Svvptc, which is not implemented": ("Svvptc_explicit_stores_update_valid_bit",),
     "of Svrsw60t59b, which is not implemented": (
@@ -264,9 +271,9 @@ _NOT_APPLICABLE: dict[str, tuple[str, ...]] = {
     "about RV32E and RV64E": ("misa_e_op",),
     "about an endianness that can be changed, and it is always little": ("mstatus_sbe_change_fence",),
     "about several harts, and there is one": (
-        "mhartid_unique", "mcountinhibit_cy_shared", "asid_hart_private", "zicntr_time_hart_sync",
-        "sc_success_conditions", "sc_other_hart_store_fail", "lr_sc_atomicity_axiom", "sc_not_observable_before_lr",
-        "rvwmo_atomicity_axiom",
+        "mhartid_unique", "mcountinhibit_cy_shared", "asid_hart_private", "zicsr_weakly_ordered",
+        "zicntr_time_hart_sync", "sc_success_conditions", "sc_other_hart_store_fail", "lr_sc_atomicity_axiom",
+        "sc_not_observable_before_lr", "rvwmo_atomicity_axiom",
     ),
     "about harts without mcountinhibit": ("mcountinhibit_not_impl",),
     "about a misaligned atomicity granule, which no memory here has": (

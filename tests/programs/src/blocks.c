@@ -118,6 +118,7 @@ static void faults(void) {
     *pte_at(root, WINDOW + PAGE, 0) = PTE(data, PTE_V | PTE_R | PTE_W | PTE_AD);
     *pte_at(root, WINDOW + 2 * PAGE, 0) = PTE(data, PTE_V | PTE_X | PTE_AD);
     *pte_at(root, WINDOW + 3 * PAGE, 0) = PTE(WINDOW, PTE_V | PTE_R | PTE_W | PTE_AD);  // not in the guest's table
+    u64 *clear = pte_at(root, WINDOW + 6 * PAGE, 0);
     for (int i = 0; i < 4; i++) {
         int op = operations[i];
         u32 form = CBO(op) & ~(31u << 15);  // the transformed instruction
@@ -142,6 +143,17 @@ static void faults(void) {
             check(completed(probe_insn(mode, CBO(op), 0, WINDOW + PAGE + 1)));
             fault(mode, op, WINDOW + 2 * PAGE + 1, STORE_PAGE, 0, form);
         }
+        // all look at A, and CBO.ZERO at D; prefetches at neither
+        *clear = PTE(data, PTE_V | PTE_R | PTE_W);
+        sfence();
+        fault(HS, op, WINDOW + 6 * PAGE + 1, STORE_PAGE, 0, form);
+        for (int kind = 0; kind < 4; kind++)
+            if (kind != 2) check(completed(probe_insn(HS, PREFETCH(kind), 0, WINDOW + 6 * PAGE)));
+        equal(*clear, PTE(data, PTE_V | PTE_R | PTE_W));
+        *clear = PTE(data, PTE_V | PTE_R | PTE_W | PTE_A);
+        sfence();
+        if (op == ZERO) fault(HS, op, WINDOW + 6 * PAGE + 1, STORE_PAGE, 0, form);
+        else check(completed(probe_insn(HS, CBO(op), 0, WINDOW + 6 * PAGE + 1)));
     }
     csr_write(satp, 0);
     csr_write(vsatp, 0);

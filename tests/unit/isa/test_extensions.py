@@ -105,3 +105,10 @@ def test_leaving_extensions_out():
     bare = replace(linux, geilen=3).without("h")
     assert bare.geilen == 0 and bare.vm_modes == {mode for mode in linux.vm_modes if not mode.endswith("x4")}
     assert bare.name == "linux-h"
+
+
+@pytest.mark.rule("Sv48_requires_Sv39", "Sv57_requires_Sv48")
+@pytest.mark.parametrize(("modes", "below"), [({"sv48"}, "sv39"), ({"sv39", "sv39x4", "sv57"}, "sv48")])
+def test_wider_translation_comes_with_the_narrower(modes, below):
+    with pytest.raises(ConfigError, match=f"requires {below}"):
+        replace(CONFIGS["linux"], vm_modes=frozenset(modes))

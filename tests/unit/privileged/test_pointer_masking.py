@@ -24,7 +24,10 @@ def low(name):
     return HUPMM if name == "hstatus" else PMM
 
 
-@pytest.mark.rule("pmlen_illegal_warl", "pmlen_supported_values", "menvcfg_pmm_enc", "mseccfg_pmm_enc")
+@pytest.mark.rule(
+    "pmlen_illegal_warl", "pmlen_supported_values", "menvcfg_pmm_enc", "mseccfg_pmm_enc", "pmlen_future_reserved",
+    "MENVCFG_PMM_WARL", "MSECCFG_PMM_WARL", "mseccfg_acc", "mseccfg_presence", "mseccfg_enc",
+)
 def test_fields(masking_bench):
     """Two bits each; the reserved value 1 reads back as 0.  They are independent of each other, and a write of one
     makes the pipeline refetch, so that it is in force at once."""
@@ -42,7 +45,7 @@ def test_fields(masking_bench):
     masking_bench.run(scenario)
 
 
-@pytest.mark.rule("menvcfg_pmm_rdonly0", "mseccfg_pmm_presence")
+@pytest.mark.rule("menvcfg_pmm_rdonly0", "mseccfg_pmm_presence", "mseccfg_presence")
 def test_absent(small_bench):
     async def scenario(b):
         assert b.attempt(FIELDS["mseccfg"]) == "illegal"
