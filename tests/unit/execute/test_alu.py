@@ -100,6 +100,8 @@ IMMEDIATE = {"addi": "add", "slti": "slt", "sltiu": "sltu", "xori": "xor", "ori"
 
 
 def expected(name, a, b):
+    if name.startswith("mop."):
+        return 0
     name = IMMEDIATE.get(name, name)
     result = signed(WORD[name](a, b), 32) if name in WORD else FULL[name](a, b)
     return result & MASK
@@ -180,7 +182,7 @@ def test_every_integer_instruction_is_here():
     "bitmanip_uw_suffix_semantics", "bitmanip_bhw_suffix_semantics", "zbb_sign_zero_extension_function",
     "zbb_rotate_semantics", "zbb_orc_b_semantics", "zbs_single_bit_functionality", "b_extension_composition",
     "czero-eqz_op", "czero-nez_op", "addi_overflow", "add_overflow", "sub_overflow", "addw_overflow", "subw_overflow",
-    "addiw_overflow", "R-type_operands", "rv64i_xreg_sz",
+    "addiw_overflow", "R-type_operands", "rv64i_xreg_sz", "Zimop_mop-r_op", "Zimop_mop-rr_op",
 )
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_integer_instructions(config, operands):
