@@ -7,9 +7,15 @@ from mmu_tables import ALL, DATA, TABLES, GuestTables, guest, guest_map, native,
 
 from entresol.mmu.types import FenceOp
 
+WIDTHS = pytest.mark.parametrize(
+    "modes", (("sv39", "sv39x4"), ("sv39", "sv39x4", "sv48", "sv48x4", "sv57", "sv57x4")), ids=("sv39", "all")
+)
 
-def test_latencies_native():
-    config, machine, tables = native(l2tlb_entries=256)
+
+@WIDTHS
+def test_latencies_native(modes):
+    """In cycles and reads.  Having wider modes costs Sv39 nothing."""
+    config, machine, tables = native(l2tlb_entries=256, modes=modes)
     for i in range(64):
         tables.map(machine.satp, 0x1000_0000 + (i << 12), DATA + i)
     tables.map(machine.satp, 0x2000_0000, DATA & ~511, level=1)
@@ -55,8 +61,9 @@ def test_tables_are_read_in_their_own_modes_only():
         assert own and others and not own & others and own | others <= native_tables
 
 
-def test_latencies_guest():
-    config, machine, host, tables = guest(l2tlb_entries=256)
+@WIDTHS
+def test_latencies_guest(modes):
+    config, machine, host, tables = guest(l2tlb_entries=256, modes=modes)
     for i in range(64):
         guest_map(machine, host, tables, 0x1000_0000 + (i << 12), DATA + i)
 
