@@ -9,6 +9,7 @@ import pytest
 from entresol.isa.rules import RULES
 from entresol_sim import traceability
 
+SHOWN = 20  # problems with rules; a failing test can bring hundreds
 PROPERTY = "rules"  # in a test's report: (the test as listed, the rules that it claims)
 
 
@@ -99,13 +100,15 @@ class Traceability:
         if self.config.option.update_rules:
             traceability.write(self.config.rootpath, rows)
         elif not self.config.option.collectonly and (stale := traceability.differences(rows, committed)):
-            self.problems.append(f"{path.relative_to(self.config.rootpath)} is stale ({', '.join(stale[:5])} ...): run "
-                                 "`python -m pytest --update-rules --collect-only -q`")  # fmt: skip
+            what = f"{traceability.JSON} is stale ({', '.join(stale[:5])} ...)"
+            self.problems.insert(0, f"{what}: run `python -m pytest --update-rules --collect-only -q`")
         if self.problems:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter):
         if self.problems:
             terminalreporter.section("normative rules")
-            for problem in self.problems:
+            for problem in self.problems[:SHOWN]:
                 terminalreporter.write_line(problem)
+            if len(self.problems) > SHOWN:
+                terminalreporter.write_line(f"and {len(self.problems) - SHOWN} more")
