@@ -30,8 +30,9 @@
     .endm
     measured software_interrupts, software_interrupt
 
-    .text
-    .balign 64
+    .section .measured.clear_software_interrupt, "ax"
+    .balign 4096
+    .zero   0xc00                       // as the handlers of start.S
     .globl  clear_software_interrupt
 clear_software_interrupt:
     csrci   sip, 2
