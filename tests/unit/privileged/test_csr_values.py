@@ -5,7 +5,7 @@ import pytest
 
 from entresol.config import CONFIGS
 from entresol.isa.control import CsrOp, SysOp
-from entresol.isa.csrs import csr_table
+from entresol.isa.csrs import HPM_EVENTS, csr_table
 
 ONES = (1 << 64) - 1
 STATUS = 1 << 1 | 1 << 5 | 1 << 8 | 1 << 18 | 1 << 19  # SIE SPIE SPP SUM MXR
