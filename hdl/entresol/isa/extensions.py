@@ -217,15 +217,15 @@ def _canonical(name: str) -> tuple[int, int, str]:
 
 
 def device_tree_extensions(config: HasExtensions) -> list[str]:
-    """Names for the device tree's `riscv,isa-extensions`, in canonical order.  S and U are privilege modes, which
-    are no part of it."""
-    return sorted(config.extensions - {"s", "u"}, key=_canonical)
+    """Names for the device tree's `riscv,isa-extensions`, in canonical order.  What others imply is among them: Linux
+    takes no Zcb, say, from a tree that has no Zca.  S and U are privilege modes, which are no part of it."""
+    return sorted(closure(config.extensions) - {"s", "u"}, key=_canonical)
 
 
 def isa_string(config: HasExtensions) -> str:
     """The ISA name string, e.g. "rv64imach_zicsr_zifencei" (unprivileged manual, "ISA Extension Naming
     Conventions")."""
-    names = device_tree_extensions(config)
+    names = sorted(config.extensions - {"s", "u"}, key=_canonical)
     letters = "".join(name for name in names if len(name) == 1)
     return "_".join(["rv64" + letters, *(name for name in names if len(name) > 1)])
 
