@@ -79,6 +79,9 @@ class Model:
             ("watch_fromhost", None, c_void_p),
             ("open_log", c_int, c_void_p, c_char_p, POINTER(c_char_p)),
             ("close_log", c_int, c_void_p),
+            ("record", None, c_void_p),
+            ("records", c_uint64, c_void_p, POINTER(c_void_p)),
+            ("records_taken", None, c_void_p),
         ):
             function = getattr(lib, f"entresol_{name}")
             function.restype, function.argtypes = result, arguments
@@ -155,6 +158,18 @@ class Model:
         error = self._lib.entresol_open_log(self._model, os.fsencode(path), names)
         if error:
             raise UserError(f"{path} cannot be written ({os.strerror(error)}): choose another --commit-log.")
+
+    def record(self) -> None:
+        """Keep a record of each commit from now on (see `take_records`)."""
+        self._lib.entresol_record(self._model)
+
+    def take_records(self) -> bytes:
+        """The records since the last call, each a `Record` of harness/record.h."""
+        records = c_void_p()
+        size = self._lib.entresol_records(self._model, byref(records))
+        content = ctypes.string_at(records, size) if size else b""
+        self._lib.entresol_records_taken(self._model)
+        return content
 
     def close_log(self) -> None:
         if self._lib.entresol_close_log(self._model):

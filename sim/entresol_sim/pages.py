@@ -15,6 +15,7 @@ from entresol.isa.extensions import EXTENSIONS
 from entresol.isa.instructions import INSTRUCTIONS
 
 from .bench.report import page as performance_page
+from .lockstep.deviations import DEVIATIONS
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -101,12 +102,24 @@ def configurations() -> str:
                   [(fact, *(of(config) for config in CONFIGS.values())) for fact, of in facts.items()])
 
 
+def deviations() -> str:
+    """Where the references of comparisons are known to differ, and the rule that decides."""
+    references = {name: {row.name for row in rows} for name, rows in DEVIATIONS.items()}
+    rows = {row.name: row for rows in DEVIATIONS.values() for row in rows}
+    return _table(("deviation", "of", "what it does", "what the text says", "rules", "avoided"), [
+        (row.name, ", ".join(name for name, known in references.items() if row.name in known), row.what, row.decides,
+         ", ".join(f"`{rule}`" for rule in row.rules), "" if row.applies or row.bits else "yes")
+        for row in rows.values()
+    ])  # fmt: skip
+
+
 #: Which generated part stands where, by the name in its markers.
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"extensions": extensions},
     "docs/reference/README.md": {"configurations": configurations, "extensions": extensions},
     "docs/reference/csrs.md": {"csrs": csrs, "events": events},
     "docs/reference/instructions.md": {"instructions": instructions},
+    "docs/user/lockstep.md": {"deviations": deviations},
 }
 
 

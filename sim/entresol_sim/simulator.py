@@ -96,6 +96,8 @@ class Simulator:
         trace: a VCD file for the waveforms of cycles `trace_from` to `trace_to`.
         backend: "verilator", or "amaranth" for Amaranth's own simulator, which is some thousand times slower.
         design: what to simulate instead of the SoC (see `Design`).
+        built: what `build` of a simulator with the same configuration, design, `trace` and backend gave, so that it
+            need not be looked for again.
         progress: told about the building of the model.
 
     Raises:
@@ -115,6 +117,7 @@ class Simulator:
         trace_to: int | None = None,
         backend: str = "verilator",
         design: Design | None = None,
+        built: tuple[build.Elaborated, Path] | None = None,
         progress: Progress | None = None,
     ):
         self.config = find_config(config)
@@ -151,9 +154,10 @@ class Simulator:
         self._uart_used = False
         self._ended: Outcome | None = None
         self._log: Path | None = None
+        self._records: Callable[[bytes], None] | None = None
         self._device_tree: bytes | None = None
         self._next_entry: int | None = None
-        self._built: tuple[build.Elaborated, Path] | None = None
+        self._built = built
 
     def __enter__(self) -> "Simulator":
         return self
@@ -230,6 +234,10 @@ class Simulator:
         """Write a line for each retired instruction to `path`, in the format of Spike's --log-commits."""
         self._log = Path(path)
 
+    def record(self, take: Callable[[bytes], None]) -> None:
+        """Have `take` called with records of what was committed (`Record` of harness/record.h) while `run` goes on."""
+        self._records = take
+
     def build(self) -> tuple[build.Elaborated, Path]:
         """Build the model, or find it in the cache; otherwise the first `run` does it.
 
@@ -268,6 +276,8 @@ class Simulator:
             vcd = self._trace[0] if self._trace is not None else None
             model = AmaranthModel(library, self._setup, self._design.make(), elaborated.ports, vcd)
         self._model = model
+        if self._records is not None:
+            model.record()
         if self._log is not None:
             from entresol.isa.csrs import csr_table
 
@@ -328,6 +338,8 @@ class Simulator:
                 self._pass_input(model)
                 until = model.cycle + BATCH
                 stop = model.run(until if max_cycles is None else min(until, max_cycles))
+                if self._records is not None:
+                    self._records(model.take_records())
                 if output := model.take_output():
                     self._uart_used = True
                     self._console.write(output)

@@ -144,6 +144,16 @@ void entresol_watch_fromhost(Model* model) { model->simulation.watch_fromhost();
 int entresol_open_log(Model* model, const char* path, const char* const* csr_names) {
     return model->simulation.open_log(path, csr_names) ? 0 : errno;
 }
+// Keeps a record of each commit from now on.
+void entresol_record(Model* model) { model->simulation.record(); }
+// The records since the last call: how many bytes, and where they are until the next call of `entresol_run`.
+uint64_t entresol_records(Model* model, const void** records) {
+    auto& kept = model->simulation.recorder()->records();
+    *records = kept.data();
+    return kept.size() * sizeof(Record);
+}
+void entresol_records_taken(Model* model) { model->simulation.recorder()->records().clear(); }
+
 int entresol_close_log(Model* model) { return model->simulation.close_log() ? 0 : EIO; }
 
 } // extern "C"

@@ -10,6 +10,7 @@
 #include "commit_log.h"
 #include "dut.h"
 #include "ram.h"
+#include "record.h"
 #include "statistics.h"
 
 // How to set up a simulation.  Plain data, filled in by the Python side (entresol_sim.native.Setup).
@@ -123,6 +124,10 @@ public:
         return good;
     }
 
+    // Keep a record of each commit from now on.
+    void record() { m_recorder = std::make_unique<Recorder>(); }
+    Recorder* recorder() { return m_recorder.get(); }
+
     const Statistics& statistics() {
         m_statistics.bursts_read = m_ram.bursts_read;
         m_statistics.beats_read = m_ram.beats_read;
@@ -144,6 +149,7 @@ private:
         m_statistics.last_pc = retire::pc(dut);
         m_statistics.last_cycle = cycle;
         m_statistics.last_mode = mode;
+        if (m_recorder) m_recorder->committed(dut);
         if (retire::trap(dut)) {
             const unsigned target = retire::target_priv(dut) | retire::target_v(dut) << 2;
             const unsigned cause = retire::cause(dut) | retire::interrupt(dut) << 6;
@@ -208,6 +214,7 @@ private:
     Ram m_ram;
     Statistics m_statistics{};
     std::unique_ptr<CommitLog> m_log;
+    std::unique_ptr<Recorder> m_recorder;
     std::vector<uint8_t> m_output;
     std::deque<uint8_t> m_input;
     bool m_input_open = false;

@@ -1,0 +1,72 @@
+"""`entresol lockstep`: compares a program with a reference, instruction by instruction."""
+
+import argparse
+import sys
+
+from ..elf import parse_elf, read_file
+from ..progress import ConsoleProgress
+from ..simulator import find_config
+from .common import add_config, positive, size
+
+_DESCRIPTION = """\
+Runs a bare-metal program on the core and on a reference, and compares every retired instruction, register and memory
+write, trap and CSR.
+"""
+
+_EPILOG = """\
+The program starts in M-mode with undefined registers.  It must not depend on time, on counters or on devices other
+than RAM: two machines do not agree about these.  Known deviations of the reference are accounted for
+(docs/user/lockstep.md).
+
+exit status
+  0  no difference that the known deviations do not explain
+  1  there was one; the last steps of both are shown side by side
+  2  bad input or usage
+
+examples
+  entresol lockstep program.elf
+  entresol lockstep entresol-fuzz/seed-17.elf --config small
+"""
+
+
+def register(subparsers) -> None:
+    parser = subparsers.add_parser(
+        "lockstep", help="compare a program with a reference", description=_DESCRIPTION, epilog=_EPILOG
+    )
+    parser.set_defaults(function=run)
+    parser.add_argument("program", metavar="PROGRAM", help="ELF file")
+    add_config(parser)
+    parser.add_argument(
+        "--reference", metavar="NAME", default="qemu", help="qemu, or spike if yours is on PATH (default: %(default)s)"
+    )
+    parser.add_argument("--ram", metavar="SIZE", type=size, default=32 << 20, help="size of RAM (default: 32M)")
+    parser.add_argument(
+        "--max-cycles", metavar="N", type=positive, default=10_000_000, help="stop there (default: %(default)s)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from ..lockstep.compare import side_by_side
+    from ..lockstep.references import Lockstep
+
+    content = read_file(arguments.program)
+    program = parse_elf(content, arguments.program)
+    progress = ConsoleProgress()
+    try:
+        lockstep = Lockstep(find_config(arguments.config), arguments.reference, arguments.ram, progress)
+        lockstep.core.build()
+    finally:
+        progress.finish()
+    result = lockstep.compare(program, arguments.max_cycles)
+    accounted = ", ".join(f"{name} ({count})" for name, count in sorted(result.accounted.items()))
+    end = f"; not comparable any more after: {result.ended_by}" if result.ended_by else ""
+    print(
+        f"entresol: {result.compared} steps as in {lockstep.title}"
+        + (f"; deviations accounted for: {accounted}" if accounted else "") + end,
+        file=sys.stderr,
+    )  # fmt: skip
+    if not result.failed:
+        return 0
+    print("\n".join(map(str, result.differences)) + "\n")
+    print(side_by_side(result.pairs, lockstep.csr_names, lockstep.title), end="")
+    return 1

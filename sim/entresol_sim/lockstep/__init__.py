@@ -1,0 +1,1 @@
+"""Comparing the core with a reference, instruction by instruction; random programs for that."""

@@ -1,0 +1,342 @@
+"""Comparing two sequences of steps."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from entresol.isa.csrs import Csr
+
+from .assembler import csr_of, decode, show, sources
+from .core import SUBSTITUTES
+from .steps import HS, INTERRUPT, MODE_NAMES, M, Step
+
+#: CSRs that count, or depend on what counts, or name the implementation: two sides need not agree.
+UNCOMPARED = frozenset(
+    (
+        *("mcycle", "minstret", "mvendorid", "marchid", "mimpid", "time", "cycle", "instret"),
+        *(f"{prefix}hpmcounter{number}" for prefix in ("m", "") for number in range(3, 32)),
+    )
+)
+#: Registers that show parts of the same bits: after a write to one, what is known of the others is outdated.
+_GROUPS = (
+    {"mstatus", "sstatus"}, {"mie", "sie", "hie", "vsie"}, {"mip", "sip", "hip", "hvip", "vsip"},
+)  # fmt: skip
+_GROUP = {name: group for group in _GROUPS for name in group}
+_STATUS = ("mstatus", "sstatus", "hstatus", "vsstatus")
+#: What else traps write, by the mode that takes them.
+_TRAP_VALUES = {M: ("mtval2", "mtinst"), HS: ("htval", "htinst")}
+#: What hardware can change at any time; what is known of it is good for one step only.
+_VOLATILE = _GROUP["mip"]
+_MRET, _SRET = 0x30200073, 0x10200073
+#: Registers that reset and boot code may leave different.
+_BOOT = (5, 10, 11, 12)
+_HISTORY = 24
+
+
+class Difference(NamedTuple):
+    """Something in which a step differs: `kind` is "pc", "mode", "trap", "reg", "csr", "store" or "end", `name` which
+    register or CSR."""
+
+    kind: str
+    name: str | int
+    core: object
+    reference: object
+
+    def __str__(self) -> str:
+        name = f"x{self.name}" if self.kind == "reg" else self.name or self.kind
+        return f"{name}: {_value(self.core)} here, {_value(self.reference)} in the reference"
+
+
+def _value(value: object) -> str:
+    return f"{value:#x}" if isinstance(value, int) else str(value)
+
+
+@dataclass(slots=True)
+class Context:
+    """Where a difference was found: what a deviation is recognised by."""
+
+    core: Step
+    reference: Step
+    before: Step | None  # the core's step before
+    row: str  # the instruction's name, "" if it is none or was not fetched
+    csr: str  # the CSR that it accesses, as named after substitution in V=1
+    csrs: dict[str, int]  # what is known of the reference's CSRs
+    trap: Step | None  # the core's last trap before
+    version: tuple[int, ...]
+
+
+class Deviation(NamedTuple):
+    """A way in which a reference is known to differ from the specification (see `deviations`).
+
+    `applies` recognises a difference that comes from it; alternatively `bits` names bits of CSRs, by CSR, in which
+    values written or read may differ.  After a difference in a register or CSR the comparison goes on, without that
+    register until it is written again, unless the deviation `ends` it; after any other it ends.
+    """
+
+    name: str
+    what: str
+    rules: tuple[str, ...]
+    decides: str
+    versions: tuple[tuple[int, ...], tuple[int, ...]]
+    applies: Callable[[Difference, Context], bool] | None = None
+    bits: dict[str, int] = {}
+    ends: bool = False
+
+    def explains(self, difference: Difference, context: Context) -> bool:
+        """Whether `difference` comes from this deviation."""
+        if self.applies is not None and self.applies(difference, context):
+            return True
+        name = difference.name if difference.kind == "csr" else context.csr if difference.kind == "reg" else None
+        if name not in self.bits:
+            return False
+        return not (difference.core ^ difference.reference) & ~self.bits[name]  # type: ignore[operator]
+
+
+@dataclass
+class Result:
+    """What a comparison found.
+
+    `compared` steps agreed, apart from differences `accounted` for (number by name of the deviation).  `ended_by` is
+    the deviation after which nothing more could be compared; `differences` are those of the step that nothing
+    explains.  `pairs` are the last steps of both sides.
+    """
+
+    compared: int = 0
+    instructions: int = 0
+    accounted: Counter[str] = field(default_factory=Counter)
+    ended_by: str | None = None
+    differences: list[Difference] = field(default_factory=list)
+    modes: Counter[int] = field(default_factory=Counter)
+    traps: Counter[str] = field(default_factory=Counter)
+    switches: int = 0
+    pairs: deque[tuple[Step | None, Step | None]] = field(default_factory=lambda: deque(maxlen=_HISTORY))
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.differences)
+
+
+class Comparator:
+    """Compares steps of a core that has the CSRs of `table` with those of a reference of `version`, whose ways are
+    `deviations`.  A `sparse` reference tells only what instructions write to CSRs, not what traps do."""
+
+    def __init__(
+        self, table: dict[str, Csr], deviations: Sequence[Deviation] = (), version: tuple[int, ...] = (0,),
+        sparse: bool = False,
+    ):  # fmt: skip
+        self._names = {csr.address: csr.name for csr in table.values()}
+        self._deviations = [d for d in deviations if d.versions[0] <= version < d.versions[1]]
+        self._version = version
+        self._sparse = sparse
+
+    def compare(self, core: Iterable[Step], reference: Iterator[Step]) -> Result:
+        """Compare until `core` ends, or the first step that cannot be explained."""
+        result = Result()
+        x: dict[int, int] = dict.fromkeys(range(32), 0)
+        rx = dict(x)
+        csrs: dict[str, int] = {}  # what is known of the core's
+        rcsrs: dict[str, int] = {}
+        loose: dict[int, str] = dict.fromkeys(_BOOT, "boot")  # registers that may differ, and by which deviation
+        loose_csrs: dict[str, str] = {}
+        waiting: set[str] = set()  # written by the core while the reference's values were not known
+        before: Step | None = None
+        trap: Step | None = None
+        tainted: str | None = None  # the step before depended on something loose
+        pairs = result.pairs
+        for step in core:
+            other = next(reference, None)
+            pairs.append((step, other))
+            if other is None:
+                result.differences = [Difference("end", "", "goes on", "ends")]
+                break
+            found: list[Difference] = []
+            if step.pc != other.pc:
+                found.append(Difference("pc", "", step.pc, other.pc))
+            if other.mode is not None and step.mode != other.mode:
+                found.append(Difference("mode", "", _mode(step.mode), _mode(other.mode)))
+            if step.trap != other.trap:
+                found.append(Difference("trap", "", _trap(step.trap), _trap(other.trap)))
+            if step.regs or other.regs:
+                x.update(step.regs)
+                rx.update(other.regs)
+                for number in step.regs.keys() | other.regs.keys():
+                    if x[number] != rx[number]:
+                        if number not in loose or number in step.regs:
+                            found.append(Difference("reg", number, x[number], rx[number]))
+                    elif number in loose:
+                        del loose[number]
+            if step.stores or other.stores:
+                found += self._stores(step, other)
+            if step.csrs or other.csrs is None or other.csrs or waiting or step.raw in (_MRET, _SRET):
+                if self._sparse:
+                    rcsrs.clear()
+                self._csrs(step, other, csrs, rcsrs, waiting, loose_csrs, found)
+            if step.tval != other.tval and other.tval is not None:
+                found.append(Difference("tval", "tval", step.tval, other.tval))
+            if found:
+                reason = self._explain(found, step, other, before, tainted, loose, loose_csrs, rcsrs, trap, result)
+                if reason is not None:
+                    if reason:
+                        result.ended_by = reason
+                    else:
+                        result.differences = found
+                    break
+            tainted = self._depends(step, loose, loose_csrs) if loose or loose_csrs else None
+            result.compared += 1
+            if step.trap is None:
+                result.instructions += 1
+                result.modes[step.mode or 0] += 1
+            else:
+                result.traps[f"{MODE_NAMES[step.mode or 0]} to {MODE_NAMES[step.target or 0]}"] += 1
+                trap = step
+            if before is not None and before.mode != step.mode:
+                result.switches += 1
+            before = step
+        return result
+
+    @staticmethod
+    def _stores(step: Step, other: Step) -> list[Difference]:
+        ours, theirs = step.stores, other.stores
+        if len(ours) != len(theirs):
+            return [Difference("store", "memory", ours or "nothing written", theirs or "nothing written")]
+        for mine, its in zip(ours, theirs, strict=True):
+            if (mine.vaddr, mine.size) != (its.vaddr, its.size) or any(
+                None not in (a, b) and a != b for a, b in ((mine.paddr, its.paddr), (mine.value, its.value))
+            ):
+                return [Difference("store", "memory", mine, its)]
+        return []
+
+    @staticmethod
+    def _csrs(step, other, csrs, rcsrs, waiting, loose_csrs, found) -> None:
+        """Bring up to date what is known of CSRs, and compare."""
+        if step.trap is not None or step.raw in (_MRET, _SRET):
+            for name in _STATUS:
+                csrs.pop(name, None)
+        if step.trap is not None:
+            for name in _TRAP_VALUES.get(step.target or 0, ()):
+                csrs.pop(name, None)
+        written = step.csrs or {}
+        for name in written:
+            for alias in _GROUP.get(name, ()):
+                csrs.pop(alias, None)
+                waiting.discard(alias)
+            if name in ("mideleg", "hideleg", "menvcfg"):
+                for group in _GROUPS[1:]:
+                    for alias in group:
+                        csrs.pop(alias, None)
+                csrs.pop("henvcfg", None)
+        csrs.update(written)
+        waiting |= written.keys()
+        for name in written:
+            loose_csrs.pop(name, None)
+        if other.csrs is not None:
+            rcsrs.update((name, value) for name, value in other.csrs.items() if value is not None)
+            for name, value in other.csrs.items():
+                if value is None:
+                    rcsrs.pop(name, None)
+            for name in waiting | other.csrs.keys():
+                if name in csrs and name not in UNCOMPARED and name not in loose_csrs:
+                    value = rcsrs.get(name)
+                    if value is not None and value != csrs[name]:
+                        found.append(Difference("csr", name, csrs[name], value))
+            waiting.clear()
+            for name in _VOLATILE:
+                csrs.pop(name, None)
+
+    def _depends(self, step: Step, loose: dict[int, str], loose_csrs: dict[str, str]) -> str | None:
+        """The deviation, if any, that left a difference in something that the step's instruction reads."""
+        if step.raw is None or (step.trap is not None and step.trap & INTERRUPT):
+            return None
+        for number in sources(step.raw):
+            if number in loose:
+                return loose[number]
+        csr = self._csr_name(step)
+        if step.raw == _MRET:
+            csr = "mepc"
+        elif step.raw == _SRET:
+            csr = "vsepc" if step.mode and step.mode & 4 else "sepc"
+        return loose_csrs.get(csr)
+
+    def _csr_name(self, step: Step) -> str:
+        address = csr_of(step.raw) if step.raw is not None else None
+        name = self._names.get(address, "") if address is not None else ""
+        return SUBSTITUTES.get(name, name) if (step.mode or HS) & 4 else name
+
+    def _explain(
+        self, found, step, other, before, tainted, loose, loose_csrs, rcsrs, trap, result
+    ) -> str | None:  # fmt: skip
+        """Account for the differences: None to go on, the deviation that ends the comparison, "" if there is none."""
+        row, _ = decode(step.raw) if step.raw is not None else (None, 0)
+        context = Context(step, other, before, row.name if row else "", self._csr_name(step), rcsrs, trap,
+                          self._version)  # fmt: skip
+        depends = self._depends(step, loose, loose_csrs)
+        ends = None
+        for difference in found:
+            kind = difference.kind
+            consequence = tainted if kind in ("pc", "mode") else depends
+            if consequence is None and kind in ("trap", "csr", "store") and any(d.kind == "pc" for d in found):
+                consequence = tainted
+            if kind == "reg" and context.csr in UNCOMPARED:
+                consequence = "counter"
+            if consequence is None:
+                deviation = next((d for d in self._deviations if d.explains(difference, context)), None)
+                if deviation is None:
+                    return ends or ""
+                consequence = deviation.name
+                result.accounted[consequence] += 1
+                if deviation.ends:
+                    ends = consequence
+            if kind == "reg":
+                loose[difference.name] = consequence
+            elif kind == "csr":
+                loose_csrs[difference.name] = consequence
+            else:
+                ends = consequence
+        return ends
+
+
+def _mode(mode: int | None) -> str:
+    return MODE_NAMES.get(mode, str(mode)) if mode is not None else "?"
+
+
+def _trap(cause: int | None) -> str:
+    from ..statistics import cause_name
+
+    if cause is None:
+        return "no trap"
+    return cause_name((cause & 63) + (64 if cause & INTERRUPT else 0))
+
+
+def describe(step: Step | None, csr_names: dict[int, str], raw: int | None = None) -> list[str]:
+    """A step in words: the instruction, then its effects.  `raw` is the instruction where the step does not tell."""
+    if step is None:
+        return ["-"]
+    word = step.raw if step.raw is not None else raw
+    text = show(word, step.pc, csr_names) if word is not None else ""
+    lines = [f"{_mode(step.mode):2} {step.pc:08x} {text}"]
+    if step.trap is not None:
+        to = f" to {_mode(step.target)}" if step.target is not None else ""
+        lines.append(f"   trap{to}: {_trap(step.trap)}")
+    lines += [f"   {'x' + str(number)} = {value:#x}" for number, value in sorted(step.regs.items())]
+    lines += [f"   {name} = {value:#x}" for name, value in (step.csrs or {}).items() if value is not None]
+    for store in step.stores:
+        value = f"{store.value:#x}" if store.value is not None else "?"
+        where = f" ({store.paddr:#x})" if store.paddr is not None else ""
+        lines.append(f"   [{store.vaddr:#x}]{where} = {value}, {1 << store.size} bytes")
+    return lines
+
+
+def side_by_side(pairs: Iterable[tuple[Step | None, Step | None]], csr_names: dict[int, str], reference: str) -> str:
+    """Both traces as two columns."""
+    rows = [("core", reference)]
+    for ours, theirs in pairs:
+        same = ours is not None and theirs is not None and ours.pc == theirs.pc
+        left = describe(ours, csr_names)
+        right = describe(theirs, csr_names, ours.raw if ours is not None and same else None)
+        rows += [
+            (left[index] if index < len(left) else "", right[index] if index < len(right) else "")
+            for index in range(max(len(left), len(right)))
+        ]
+    width = max(len(left) for left, _ in rows)
+    return "\n".join(f"{left:{width}} | {right}".rstrip() for left, right in rows) + "\n"

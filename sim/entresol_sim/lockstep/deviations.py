@@ -1,0 +1,360 @@
+"""Where references are known to differ from the specification, or choose otherwise where it leaves a choice.
+
+One row is one fact, with the normative rule that decides.  The table in docs/user/lockstep.md is made from these rows;
+tests show each of them.  A row that recognises nothing is one that random programs stay clear of, because what follows
+from it could not be told from a fault of the core.
+"""
+
+from .compare import Context, Deviation, Difference
+from .steps import HS, INTERRUPT, VS
+
+_ALL = ((0,), (1000,))
+_SGEI = 1 << 12
+_XTVAL = ("mtval", "stval", "vstval")
+_GUEST_PAGE_FAULTS = (20, 21, 23)
+
+
+def _near(difference: Difference, distance: int) -> bool:
+    """Whether both values are addresses at most `distance` bytes apart."""
+    here, there = difference.core, difference.reference
+    return isinstance(here, int) and isinstance(there, int) and abs(here - there) < distance
+
+
+def _same_trap(context: Context) -> bool:
+    return context.core.trap is not None and context.core.trap == context.reference.trap
+
+
+def _portion(difference: Difference, context: Context) -> bool:
+    return (
+        difference.name in ("tval", *_XTVAL) and _same_trap(context) and context.core.trap in (5, 7)
+        and _near(difference, 8) and difference.core % 8 == 0  # type: ignore[operator]
+    )  # fmt: skip
+
+
+def _split_page(difference: Difference, context: Context) -> bool:
+    return (
+        difference.kind in ("trap", "store", "reg", "csr", "tval") and context.core.trap in (4, 6)
+        and context.reference.trap is None and context.row[:1] in ("l", "s")
+        and not context.row.startswith(("lr", "sc"))
+    )  # fmt: skip
+
+
+#: Where the text leaves a choice that the core uses.
+CHOICES = (
+    Deviation(
+        "faulting portion", "of a misaligned access all parts of which fault, the core names the second doubleword",
+        ("mtval_vaddr_wr2",), "xtval holds the address of the portion that caused the fault: each of them does.", _ALL,
+        _portion,
+    ),
+    Deviation(
+        "page split by PMP", "in a page that PMP divides, the core has misaligned accesses raise address-misaligned",
+        ("pmp_misaligned_access_behavior",), "M-mode, which divides the page, can complete such accesses.", _ALL,
+        _split_page, ends=True,
+    ),
+)  # fmt: skip
+
+
+def _no_tinst(difference: Difference, context: Context) -> bool:
+    names = ("mtinst", "htinst")
+    if difference.kind == "reg":
+        return context.csr in names and difference.reference == 0
+    if difference.kind != "csr" or difference.name not in names:
+        return False
+    # what an instruction that sets or clears bits leaves there depends on what was there
+    return difference.reference == 0 or (context.csr in names and context.row.startswith(("csrrs", "csrrc")))
+
+
+def _misaligned_atomic(difference: Difference, context: Context) -> bool:
+    return (
+        context.row.startswith(("amo", "lr", "sc")) and context.core.trap in (4, 6)
+        and context.reference.trap in (5, 7)
+    )  # fmt: skip
+
+
+#: Where the text leaves a choice that both references use.
+_OPTIONS = (
+    Deviation(
+        "guest external interrupts", "bit 12 (SGEI) of interrupt registers exists: GEILEN is not 0",
+        ("mideleg_hroz",), "GEILEN is the implementation's choice; the core has none.", _ALL,
+        bits={name: _SGEI for name in ("mideleg", "mie", "mip", "hie", "hip", "hvip")},
+    ),
+    Deviation(
+        "no transformed instruction", "mtinst and htinst are written with zero more often",
+        ("htinst_val",), "Zero is always allowed.", _ALL, _no_tinst,
+    ),
+    Deviation(
+        "FIOM", "xenvcfg.FIOM is read-only zero", ("menvcfg_fiom_fence_op",),
+        "The bit may be read-only zero only where satp is; as all accesses are ordered, nothing follows from it.", _ALL,
+        bits={"menvcfg": 1, "henvcfg": 1, "senvcfg": 1},
+    ),
+    Deviation(
+        "hedeleg bits", "hedeleg bits 18 and 19 (software check, hardware error) are read-only zero", ("hedeleg_op",),
+        "The table of hedeleg has them writable; the core raises neither exception.", _ALL, bits={"hedeleg": 3 << 18},
+    ),
+    Deviation(
+        "timers", "stimecmp and vstimecmp take effect late, or never for times far away", ("mip_stip_stimecmp_acc",),
+        "An interrupt becomes pending eventually: programs leave their timers alone.", _ALL,
+    ),
+    Deviation(
+        "LCOFI", "interrupt 13 cannot be delegated to VS-mode", ("vsip_vsie_lcofi",), "Shlcofideleg is newer.", _ALL,
+    ),
+)  # fmt: skip
+
+SPIKE = (
+    *CHOICES,
+    *_OPTIONS,
+    Deviation(
+        "misaligned atomics", "misaligned AMOs, LR and SC raise access faults", ("amo_alignment",),
+        "Either exception is allowed.", _ALL, _misaligned_atomic,
+    ),
+)  # fmt: skip
+
+
+def _amo_as_load(difference: Difference, context: Context) -> bool:
+    as_load = {4: 4, 6: 4, 7: 5, 15: 13, 23: 21}
+    if not context.row.startswith("amo"):
+        return False
+    # that part of an AMO which loads comes first: it is the load that may have another cause than the whole
+    return context.core.trap in (6, 7, 15, 23) and context.reference.trap in as_load.values()
+
+
+def _vscause(difference: Difference, context: Context) -> bool:
+    return (
+        difference.name == "vscause" and difference.core in (2, 6, 10) and difference.reference == difference.core - 1
+    )
+
+
+def _zero_tval(difference: Difference, context: Context) -> bool:
+    return (
+        difference.kind == "csr" and difference.name in _XTVAL and context.core.trap in (2, 3, 22)
+        and difference.reference == 0
+    )  # fmt: skip
+
+
+def _htval(difference: Difference, context: Context) -> bool:
+    if difference.kind == "csr":
+        return difference.name in ("htval", "htinst") and context.core.trap is not None and context.core.target != HS
+    if difference.kind != "reg" or context.csr not in ("htval", "htinst"):
+        return False
+    return context.trap is None or context.trap.target != HS
+
+
+def _not_cleared(difference: Difference, context: Context) -> bool:
+    name = context.csr if difference.kind == "reg" else difference.name
+    last = context.trap if difference.kind == "reg" else context.core
+    return (
+        name in ("htval", "mtval2") and difference.core == 0 and last is not None and last.trap is not None
+        and last.trap not in _GUEST_PAGE_FAULTS
+    )  # fmt: skip
+
+
+def _htinst(difference: Difference, context: Context) -> bool:
+    return difference.kind == "csr" and difference.name == "htinst" and context.csr == "htinst"
+
+
+def _virtual(difference: Difference, context: Context) -> bool:
+    return context.core.trap == 22 and context.reference.trap == 2
+
+
+def _aligned_tval(difference: Difference, context: Context) -> bool:
+    return (
+        difference.kind == "csr" and difference.name in _XTVAL and _same_trap(context)
+        and context.row[:1] in ("l", "s") and _near(difference, 8)
+        and bool(difference.core % 8 or difference.reference % 8)  # type: ignore[operator]
+    )  # fmt: skip
+
+
+def _access_as_guest(difference: Difference, context: Context) -> bool:
+    as_guest = {1: 20, 5: 21, 7: 23}
+    return as_guest.get(context.core.trap or 0, -1) == context.reference.trap
+
+
+def _hlsv_fault(difference: Difference, context: Context) -> bool:
+    if not context.row.startswith(("hlv", "hsv")):
+        return False
+    return context.core.trap in (13, 15, 21, 23)
+
+
+def _hlsv_tval(difference: Difference, context: Context) -> bool:
+    return (
+        context.row.startswith(("hlv", "hsv")) and _same_trap(context) and context.core.trap in (2, 22)
+        and difference.name in _XTVAL
+    )  # fmt: skip
+
+
+def _implicit(difference: Difference, context: Context) -> bool:
+    return context.core.trap in (20, 23) and context.reference.trap == 21
+
+
+def _svinval(difference: Difference, context: Context) -> bool:
+    return context.row in ("sfence.w.inval", "sfence.inval.ir") and context.core.trap in (2, 22)
+
+
+def _tsr(difference: Difference, context: Context) -> bool:
+    return (
+        context.row == "sret" and context.core.mode == VS and context.core.trap is None
+        and context.reference.trap == 2
+    )  # fmt: skip
+
+
+def _ctzw(difference: Difference, context: Context) -> bool:
+    return difference.kind == "reg" and context.row == "ctzw" and difference.core == 32
+
+
+def _order(difference: Difference, context: Context) -> bool:
+    here, there = context.core.trap, context.reference.trap
+    return bool(here and there and here & there & INTERRUPT and there < here)
+
+
+def _hlvx(difference: Difference, context: Context) -> bool:
+    return context.row.startswith("hlvx") and context.core.trap is None and context.reference.trap in (5, 13, 21)
+
+
+def _mpv(difference: Difference, context: Context) -> bool:
+    return difference.kind == "mode" and difference.reference == "7"
+
+
+_QEMU = ((7,), (1000,))
+
+#: Seen in 7.2; a later version that has mended one of them simply does not show it.
+QEMU = (
+    *CHOICES,
+    *_OPTIONS,
+    Deviation(
+        "GVA", "mstatus.GVA and hstatus.GVA are set for every trap from V=1 that writes a nonzero xtval, and not for "
+        "HLV and HSV", ("mstatus_gva_op", "hstatus_gva_op"),
+        "GVA is set by traps that write a guest virtual address to xtval, and cleared by all others.", _QEMU,
+        bits={"mstatus": 1 << 38, "hstatus": 1 << 6},
+    ),
+    Deviation(
+        "AMO faults", "faults of the part of an AMO that loads come first, as those of loads",
+        ("mcause_exccode_st_sc_amo",), "An AMO raises store/AMO exceptions.", _QEMU, _amo_as_load,
+    ),
+    Deviation(
+        "vscause", "exceptions 2, 6 and 10 are one less in vscause", ("vscause_op",),
+        "Only interrupts are renumbered.", _QEMU, _vscause,
+    ),
+    Deviation(
+        "zero xtval", "illegal and virtual instructions and EBREAK write zero to xtval", ("mtval_op",),
+        "Zero is allowed for these.", _QEMU, _zero_tval,
+    ),
+    Deviation(
+        "htval", "traps to other modes write htval and htinst", ("htval_op",), "Only traps to HS-mode do.", _QEMU,
+        _htval,
+    ),
+    Deviation(
+        "htinst", "software cannot write htinst", ("htinst_acc",), "htinst is writable.", _QEMU, _htinst,
+    ),
+    Deviation(
+        "stale mtval2", "traps other than guest-page faults leave the address of the last one in mtval2 and htval",
+        ("mtval2_trapval_other",), "Other traps write zero.", _QEMU, _not_cleared,
+    ),
+    Deviation(
+        "virtual instruction", "an illegal-instruction exception comes instead of a virtual-instruction one",
+        ("H_virtinst_vu_vs_hinst", "H_virtinst_vu_sret_sfence", "H_virtinst_vu_nonhigh_supervisor_allowedhs_tvm0"),
+        "What would be legal in HS-mode raises a virtual-instruction exception in VS- and VU-mode.", _QEMU, _virtual,
+    ),
+    Deviation(
+        "aligned xtval", "of a misaligned access that faults, xtval has the address of an aligned one",
+        ("mtval_vaddr_wr2",), "xtval has the address of the portion that faulted.", _QEMU, _aligned_tval,
+    ),
+    Deviation(
+        "access faults in V=1", "access faults of the final address of two stages are guest-page faults",
+        ("hgatp_mode_x4",), "Only what G-stage translation refuses is a guest-page fault.", _QEMU, _access_as_guest,
+    ),
+    Deviation(
+        "HLV and HSV faults", "the VS-stage permissions of HLV and HSV are not those of vsstatus, and satp decides "
+        "between page faults and access faults", ("hlsv_vsstatus_mxr",),
+        "HLV and HSV translate as in V=1.", _QEMU, _hlsv_fault,
+    ),
+    Deviation(
+        "implicit faults", "guest-page faults of the guest's page tables are those of a load", ("H_cause",),
+        "The exception is that of the original access.", _QEMU, _implicit,
+    ),
+    Deviation(
+        "Svinval in user mode", "SFENCE.W.INVAL and SFENCE.INVAL.IR do nothing in U- and VU-mode",
+        ("Svinval_illegal_instruction_u_mode",), "They are illegal, or virtual, instructions there.", _QEMU, _svinval,
+    ),
+    Deviation(
+        "TSR", "mstatus.TSR makes SRET illegal in VS-mode, too", ("mstatus_tsr_op",),
+        "TSR is for SRET in HS-mode, VTSR for SRET in VS-mode.", _QEMU, _tsr,
+    ),
+    Deviation(
+        "CTZW", "CTZW counts on beyond a word of zeros", (), "It gives 32.", _QEMU, _ctzw,
+    ),
+    Deviation(
+        "MXR", "vsstatus.MXR applies to both stages, and mstatus.MXR to neither", ("vsstatus_mxr_vm",),
+        "vsstatus.MXR applies to the VS-stage, sstatus.MXR to both.", _QEMU,
+    ),
+    Deviation(
+        "illegal HLV", "xtval of an illegal HLV or HSV holds another instruction", ("mtval_ill_instr_exc_in_low_bits",),
+        "xtval holds the faulting instruction or zero.", _QEMU, _hlsv_tval,
+    ),
+    Deviation(
+        "HLVX", "HLVX needs permission to read", ("hlsv_op",), "HLVX needs permission to execute.", _QEMU,
+        _hlvx,
+    ),
+    Deviation(
+        "MPV", "MRET to M-mode sets V from MPV", ("mstatus_mpv_op",), "V is 0 in M-mode.", _QEMU, _mpv,
+    ),
+    Deviation(
+        "envcfg", "there is no Svadu, and henvcfg.STCE stays when menvcfg.STCE is cleared",
+        ("henvcfg_adue_op", "menvcfg_stce_op"),
+        "The extension is newer; henvcfg.STCE is read-only zero when menvcfg.STCE is zero.", _QEMU,
+        bits={"menvcfg": 1 << 61, "henvcfg": 5 << 61},
+    ),
+    Deviation(
+        "vsip", "vsip shows VSSIP only", ("vsip_vsie_sti", "vsip_vsie_sei"), "It shows what hideleg delegates.", _QEMU,
+        bits={"vsip": 0x220},
+    ),
+    Deviation(
+        "vsstatus.SXL", "bits 35:34 of vsstatus are not zero", ("vsstatus_sz",), "These bits belong to mstatus only.",
+        _QEMU, bits={"vsstatus": 3 << 34},
+    ),
+    Deviation(
+        "misa.B", "misa has no B", ("misa_enc",), "The meaning of the bit is newer.", _QEMU, bits={"misa": 2},
+    ),
+    Deviation(
+        "mip and hvip", "writes to mip change VSTIP and VSEIP", ("hvip_op",),
+        "Both are read-only in mip.", _QEMU, bits={"mip": 0x440}, ends=True,
+    ),
+    Deviation(
+        "interrupt order", "without AIA the lowest number comes first", ("s_interrupt_priority", "hsint_priority"),
+        "External before software before timer interrupts.", _QEMU, _order,
+    ),
+    Deviation(
+        "page tables", "A and D are always set by hardware, and reserved bits are not all checked",
+        ("svade_access_ad_bit_clear",), "Without ADUE, accesses raise page faults instead.", _QEMU,
+    ),
+    Deviation(
+        "root entries", "entries of the G-stage's root table behind the 512th do not translate", ("hgatp_mode_x4",),
+        "Its index has two bits more.", _QEMU,
+    ),
+    Deviation(
+        "PMP", "refusals in V=1 are guest-page faults, and what was translated before a change of the PMP may not be "
+        "executable any more", ("pmp_sfence_required",), "They are access faults; SFENCE.VMA makes changes effective.",
+        _QEMU,
+    ),
+    Deviation(
+        "triggers", "there are no registers of triggers", (), "The debug specification leaves the choice.",
+        _QEMU,
+    ),
+    Deviation(
+        "absent counters", "there are no registers of counters that do not count", ("mhpmcounter_mandatory",),
+        "They read as zero.", _QEMU,
+    ),
+    Deviation(
+        "MPRV", "MRET and SRET to less privileged modes leave MPRV", ("mstatus_mprv_clr_mret_sret_less_priv",),
+        "They clear it.", _QEMU,
+    ),
+    Deviation(
+        "TVM", "TVM and VTVM gate other registers than they should", ("mstatus_tvm_op", "hstatus_vtvm_op"),
+        "TVM gates satp and hgatp in HS-mode, VTVM satp in VS-mode.", _QEMU,
+    ),
+    Deviation(
+        "absent memory", "page-table entries in absent memory read as zero", (),
+        "An access that no device answers is an access fault.", _QEMU,
+    ),
+)  # fmt: skip
+
+DEVIATIONS = {"qemu": QEMU, "spike": SPIKE}

@@ -1,0 +1,132 @@
+"""Spike as a reference: its commit log read as steps.  The user brings it; see `Spike.COMMAND`."""
+
+import contextlib
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from entresol.config import CoreConfig
+
+from ..elf import Program
+from ..errors import UserError
+from .assembler import elf
+from .steps import INTERRUPT, Step, Store
+
+COMMAND = "spike"
+_MIP = 0x344
+#: Names of extensions in Spike's ISA string, in its order.
+_SINGLE = "imafdcvh"
+_IMPLIED = {"zaamo", "zalrsc", "zca", "s", "u"}
+
+_CAUSES = {
+    "instruction_address_misaligned": 0, "instruction_access_fault": 1, "illegal_instruction": 2, "breakpoint": 3,
+    "load_address_misaligned": 4, "load_access_fault": 5, "store_address_misaligned": 6, "store_access_fault": 7,
+    "user_ecall": 8, "supervisor_ecall": 9, "virtual_supervisor_ecall": 10, "machine_ecall": 11,
+    "instruction_page_fault": 12, "load_page_fault": 13, "store_page_fault": 15, "instruction_guest_page_fault": 20,
+    "load_guest_page_fault": 21, "virtual_instruction": 22, "store_guest_page_fault": 23,
+}  # fmt: skip
+_COMMIT = re.compile(r"core   0: (\d) 0x([0-9a-f]+) \(0x([0-9a-f]+)\)(.*)")
+_WRITE = re.compile(r" (?:x(\d+) +0x([0-9a-f]+)|c\d+_(\w+) 0x([0-9a-f]+)|mem 0x([0-9a-f]+)(?: 0x([0-9a-f]+))?)")
+_EXCEPTION = re.compile(r"core   0: exception (?:interrupt #(\d+)|(?:trap_)?(\w+)), epc 0x([0-9a-f]+)")
+_TVAL = re.compile(r"core   0: +tval 0x([0-9a-f]+)")
+
+_UNSUPPORTED = re.compile(r"unsupported extension: (\w+)")
+
+
+def _isa(path: str, config: CoreConfig) -> tuple[str, frozenset[str]]:
+    """The ISA string of what this Spike has of the configuration's extensions, and those that it does not know."""
+    single = "".join(name for name in _SINGLE if config.has(name))
+    rest = sorted(name for name in config.extensions if len(name) > 1 and name not in _IMPLIED)
+    missing: set[str] = set()
+    while True:
+        isa = "_".join([f"rv64{single}", *(name for name in rest if name not in missing)])
+        command = [path, f"--isa={isa}", "--dump-dts", "/dev/null"]
+        match = _UNSUPPORTED.search(subprocess.run(command, capture_output=True, text=True, check=False).stderr)
+        if match is None or match[1] in missing:
+            return isa, frozenset(missing)
+        missing.add(match[1])
+
+
+class Spike:
+    """Runs programs in Spike with the extensions of `config`.
+
+    Raises:
+        UserError: there is no Spike on PATH.
+    """
+
+    name = "spike"
+    sparse = True
+
+    def __init__(self, config: CoreConfig, ram_size: int):
+        path = shutil.which(COMMAND)
+        if path is None:
+            raise UserError(f"There is no {COMMAND} on PATH: put yours there, or use another --reference.")
+        self._path = path
+        self.version: tuple[int, ...] = (1, 1)
+        self._ram_size = ram_size
+        self._isa, self.missing = _isa(path, config)
+
+    @contextlib.contextmanager
+    def run(self, program: Program) -> Iterator[Iterator[Step]]:
+        """The steps of `program`, from its entry point on, without end if the program has none."""
+        with tempfile.TemporaryDirectory(prefix="entresol-") as scratch:
+            file = Path(scratch) / "program.elf"
+            file.write_bytes(elf(program))
+            command = [
+                self._path, f"--isa={self._isa}", f"-m0x80000000:{self._ram_size:#x}", "--triggers=0",
+                "--log-commits", "-l",
+                "--log=/dev/stdout", str(file),
+            ]  # fmt: skip
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                bufsize=1 << 20,
+            )  # fmt: skip
+            assert process.stdout is not None
+            try:
+                yield self._steps(process.stdout, program.entry)
+            finally:
+                process.kill()
+                process.stdout.close()
+                process.wait()
+
+    @staticmethod
+    def _steps(lines, entry: int) -> Iterator[Step]:
+        started = False
+        trap: Step | None = None
+        for line in lines:
+            if trap is not None:
+                if match := _TVAL.match(line):
+                    trap.tval = int(match[1], 16)
+                yield trap
+                trap = None
+                if match:
+                    continue
+            match = _COMMIT.match(line)
+            if match:
+                _, pc, raw, effects = match.groups()
+                address = int(pc, 16)
+                started = started or address == entry
+                if not started:
+                    continue
+                step = Step(address, None, int(raw, 16))
+                stores = []
+                csrs: dict[str, int | None] = {}
+                for rd, value, csr, csr_value, vaddr, stored in _WRITE.findall(effects):
+                    if rd:
+                        step.regs[int(rd)] = int(value, 16)
+                    elif csr and (csr != "mip" or int(raw, 16) >> 20 == _MIP):
+                        # of mip it shows only what another register's write changed
+                        csrs[csr] = int(csr_value, 16)
+                    elif stored:
+                        size = (len(stored) // 2).bit_length() - 1
+                        stores.append(Store(int(vaddr, 16), None, size, int(stored, 16)))
+                step.stores = tuple(stores)
+                step.csrs = csrs
+                yield step
+            elif started and (match := _EXCEPTION.match(line)):
+                interrupt, name, epc = match.groups()
+                cause = int(interrupt) | INTERRUPT if interrupt else _CAUSES[name]
+                trap = Step(int(epc, 16), trap=cause)

@@ -1,0 +1,126 @@
+"""The comparison itself, with made-up steps."""
+
+import pytest
+
+from entresol.config import get_config
+from entresol.isa.csrs import csr_table
+from entresol_sim.lockstep.assembler import encode
+from entresol_sim.lockstep.compare import Comparator, Deviation, side_by_side
+from entresol_sim.lockstep.steps import INTERRUPT, M, Step, Store
+
+TABLE = csr_table(get_config("linux"))
+ADDI = encode("addi", rd=6, rs1=7, imm=1)
+ALWAYS = ((0,), (9,))
+
+
+def compare(core, reference, deviations=(), sparse=False):
+    return Comparator(TABLE, deviations, (1,), sparse).compare(core, iter(reference))
+
+
+def step(pc=0x80000000, raw=ADDI, **fields) -> Step:
+    return Step(pc, M, raw, **fields)
+
+
+DIFFERENT = {
+    "pc": step(pc=0x80000002),
+    "mode": Step(0x80000000, 1, ADDI),
+    "trap": step(trap=2),
+    "interrupt": step(trap=INTERRUPT | 5),
+    "register": step(regs={6: 2}),
+    "another register": step(regs={6: 1, 8: 5}),
+    "csr": step(regs={6: 1}, csrs={"mscratch": 7}),
+    "nothing stored": step(regs={6: 1}, csrs={"mscratch": 3}),
+    "address": step(regs={6: 1}, csrs={"mscratch": 3}, stores=(Store(16, 16, 3, 4),)),
+    "physical address": step(regs={6: 1}, csrs={"mscratch": 3}, stores=(Store(8, 24, 3, 4),)),
+    "size": step(regs={6: 1}, csrs={"mscratch": 3}, stores=(Store(8, 8, 2, 4),)),
+    "value": step(regs={6: 1}, csrs={"mscratch": 3}, stores=(Store(8, 8, 3, 5),)),
+}
+SAME = step(regs={6: 1}, csrs={"mscratch": 3}, stores=(Store(8, 8, 3, 4),))
+
+
+def test_equal_steps():
+    unknown = Step(0x80000000, regs={6: 1}, csrs={"mscratch": 3}, stores=(Store(8, None, 3, None),))
+    for other in (SAME, unknown):
+        result = compare([SAME], [other])
+        assert not result.failed and result.compared == 1
+
+
+@pytest.mark.parametrize("what", DIFFERENT)
+def test_every_difference_is_found(what):
+    result = compare([SAME], [DIFFERENT[what]])
+    assert result.failed and result.compared == 0
+    assert "core" in side_by_side(result.pairs, {}, "reference")
+
+
+def test_a_reference_that_ends_early():
+    assert compare([SAME, SAME], [SAME]).differences[0].kind == "end"
+
+
+def test_a_change_that_only_the_reference_makes():
+    write = step(csrs={"mscratch": 3})
+    later = step(csrs={"mscratch": 4})
+    assert compare([write, step()], [write, later]).failed
+    # of registers that nobody told about nothing can be said
+    assert not compare([step()], [step(csrs={"stvec": 4})]).failed
+
+
+def test_a_csr_written_before_an_interrupt_is_compared_behind_it():
+    core = [step(csrs={"mscratch": 3}), step(trap=INTERRUPT | 5, csrs={"mcause": INTERRUPT | 5})]
+    good = [step(csrs=None), step(trap=INTERRUPT | 5, csrs={"mscratch": 3, "mcause": INTERRUPT | 5})]
+    bad = [step(csrs=None), step(trap=INTERRUPT | 5, csrs={"mscratch": 4, "mcause": INTERRUPT | 5})]
+    assert not compare(core, good).failed
+    assert compare(core, bad).failed
+
+
+BIT = Deviation("bit", "", (), "", ALWAYS, bits={"mscratch": 4})
+
+
+def test_a_deviation_is_followed_through_registers():
+    read = encode("csrrs", rd=6, csr=0x340)
+    core = [
+        step(csrs={"mscratch": 3}),
+        step(raw=read, regs={6: 3}),
+        step(raw=encode("add", rd=8, rs1=6, rs2=7), regs={8: 3}),
+        step(raw=encode("addi", rd=8, imm=0), regs={8: 0}),
+        step(raw=encode("addi", rd=6, imm=0), regs={6: 0}),
+        step(raw=encode("add", rd=9, rs1=6, rs2=8), regs={9: 1}),
+    ]
+    reference = [
+        step(csrs={"mscratch": 7}),
+        step(regs={6: 7}),
+        step(regs={8: 7}),
+        step(regs={8: 0}),
+        step(regs={6: 0}),
+    ]
+    result = compare(core, [*reference, step(regs={9: 1})], [BIT])
+    assert not result.failed and result.accounted == {"bit": 1} and result.ended_by is None
+    # nothing depends on it any more: this is another one
+    assert compare(core, [*reference, step(regs={9: 2})], [BIT]).failed
+    # without the deviation, or in another bit
+    assert compare(core[:1], reference[:1]).failed
+    assert compare(core[:1], [step(csrs={"mscratch": 11})], [BIT]).failed
+
+
+def test_what_depends_on_a_deviation_ends_the_comparison():
+    branch = encode("beq", rs1=6, rs2=7, imm=8)
+    store = encode("sd", rs1=7, rs2=6)
+    begin = [step(csrs={"mscratch": 3}), step(raw=encode("csrrs", rd=6, csr=0x340), regs={6: 3})]
+    there = [step(csrs={"mscratch": 7}), step(regs={6: 7})]
+    jumped = compare([*begin, step(raw=branch), step(pc=8)], [*there, step(), step(pc=4)], [BIT])
+    stored = compare(
+        [*begin, step(raw=store, stores=(Store(0, 0, 3, 3),))], [*there, step(stores=(Store(0, 0, 3, 7),))], [BIT]
+    )
+    for result in (jumped, stored):
+        assert not result.failed and result.ended_by == "bit"
+
+
+def test_counters_and_identity_are_not_compared():
+    read = encode("csrrs", rd=6, csr=0xC00)
+    assert not compare([step(raw=read, regs={6: 5})], [step(regs={6: 9})]).failed
+
+
+def test_a_sparse_reference_is_not_asked_about_traps():
+    core = [step(csrs={"mepc": 4}), step(trap=2, tval=0, csrs={"mepc": 0x80000000, "mcause": 2, "mtval": 0})]
+    reference = [step(csrs={"mepc": 4}), step(trap=2, tval=0)]
+    assert not compare(core, reference, sparse=True).failed
+    assert compare(core, [reference[0], step(trap=2, tval=8)], sparse=True).failed

@@ -1,0 +1,221 @@
+"""The known deviations: each is recognised, and nothing like it that is none.  Those that a short program can show are
+shown on QEMU."""
+
+import pytest
+
+from entresol.isa.rules import RULES
+from entresol_sim.lockstep.assembler import encode
+from entresol_sim.lockstep.compare import Context, Deviation, Difference
+from entresol_sim.lockstep.deviations import CHOICES, DEVIATIONS, QEMU, SPIKE
+from entresol_sim.lockstep.layout import Block, Image, Label, Op, load_immediate
+from entresol_sim.lockstep.steps import HS, INTERRUPT, VS, M, Step
+
+BY_NAME = {deviation.name: deviation for deviation in (*QEMU, *SPIKE)}
+
+
+@pytest.mark.parametrize("reference", DEVIATIONS)
+def test_the_list_is_in_order(reference):
+    rows = DEVIATIONS[reference]
+    assert len({row.name for row in rows}) == len(rows)
+    for row in rows:
+        assert row.what and row.decides and row.versions[0] < row.versions[1]
+        assert all(rule in RULES for rule in row.rules), row
+
+
+def context(core: Step, reference: Step, row="ld", csr="", trap: Step | None = None) -> Context:
+    return Context(core, reference, None, row, csr, {}, trap, (7, 2))
+
+
+def trap(cause: int | None, target=M, mode=M) -> Step:
+    return Step(0, mode, encode("ld"), cause, target=target)
+
+
+NO = trap(None)
+#: By deviation: a difference that comes from it, and one that does not though it is similar.
+RECOGNISED = {
+    "faulting portion": [
+        (Difference("csr", "mtval", 0x10, 0xD), context(trap(5), trap(5))),
+        (Difference("csr", "mtval", 0x18, 0xD), context(trap(5), trap(5))),
+    ],
+    "page split by PMP": [
+        (Difference("trap", "", "", ""), context(trap(4), NO)),
+        (Difference("trap", "", "", ""), context(trap(5), NO)),
+    ],
+    "misaligned atomics": [
+        (Difference("trap", "", "", ""), context(trap(6), trap(7), "amoadd.d")),
+        (Difference("trap", "", "", ""), context(trap(6), trap(7), "sd")),
+    ],
+    "no transformed instruction": [
+        (Difference("reg", 5, 0x2003, 0), context(NO, NO, "csrrs", "mtinst")),
+        (Difference("reg", 5, 0x2003, 0x2007), context(NO, NO, "csrrs", "mtinst")),
+    ],
+    "guest external interrupts": [
+        (Difference("csr", "mideleg", 0x444, 0x1444), context(NO, NO)),
+        (Difference("csr", "mideleg", 0x444, 0x1446), context(NO, NO)),
+    ],
+    "AMO faults": [
+        (Difference("trap", "", "", ""), context(trap(15), trap(13), "amoor.w")),
+        (Difference("trap", "", "", ""), context(trap(15), trap(13), "sw")),
+    ],
+    "vscause": [
+        (Difference("csr", "vscause", 2, 1), context(trap(2, VS), trap(2))),
+        (Difference("csr", "vscause", 3, 2), context(trap(3, VS), trap(3))),
+    ],
+    "zero xtval": [
+        (Difference("csr", "stval", 0x73, 0), context(trap(2, HS), trap(2))),
+        (Difference("csr", "stval", 0x73, 0), context(trap(13, HS), trap(13))),
+    ],
+    "htval": [
+        (Difference("reg", 5, 4, 0), context(NO, NO, "csrrs", "htval", trap(2, M))),
+        (Difference("reg", 5, 4, 0), context(NO, NO, "csrrs", "htval", trap(21, HS))),
+    ],
+    "htinst": [
+        (Difference("csr", "htinst", 4, 0), context(NO, NO, "csrrw", "htinst")),
+        (Difference("csr", "htval", 4, 0), context(NO, NO, "csrrw", "htval")),
+    ],
+    "stale mtval2": [
+        (Difference("reg", 5, 0, 4), context(NO, NO, "csrrs", "mtval2", trap(2))),
+        (Difference("reg", 5, 0, 4), context(NO, NO, "csrrs", "mtval2", trap(21))),
+    ],
+    "virtual instruction": [
+        (Difference("trap", "", "", ""), context(trap(22), trap(2))),
+        (Difference("trap", "", "", ""), context(trap(2), trap(22))),
+    ],
+    "aligned xtval": [
+        (Difference("csr", "mtval", 0xD, 8), context(trap(13), trap(13), "ld")),
+        (Difference("csr", "mtval", 0x10, 8), context(trap(13), trap(13), "ld")),
+    ],
+    "access faults in V=1": [
+        (Difference("trap", "", "", ""), context(trap(5), trap(21))),
+        (Difference("trap", "", "", ""), context(trap(13), trap(21))),
+    ],
+    "HLV and HSV faults": [
+        (Difference("trap", "", "", ""), context(trap(13), trap(5), "hlv.d")),
+        (Difference("trap", "", "", ""), context(trap(13), trap(5), "ld")),
+    ],
+    "illegal HLV": [
+        (Difference("csr", "mtval", 1, 2), context(trap(2), trap(2), "hlv.d")),
+        (Difference("csr", "mtval", 1, 2), context(trap(2), trap(2), "csrrs")),
+    ],
+    "implicit faults": [
+        (Difference("trap", "", "", ""), context(trap(23), trap(21))),
+        (Difference("trap", "", "", ""), context(trap(21), trap(23))),
+    ],
+    "Svinval in user mode": [
+        (Difference("trap", "", "", ""), context(trap(2), NO, "sfence.w.inval")),
+        (Difference("trap", "", "", ""), context(trap(2), NO, "sfence.vma")),
+    ],
+    "TSR": [
+        (Difference("trap", "", "", ""), context(trap(None, mode=VS), trap(2), "sret")),
+        (Difference("trap", "", "", ""), context(trap(None, mode=HS), trap(2), "sret")),
+    ],
+    "CTZW": [
+        (Difference("reg", 5, 32, 40), context(NO, NO, "ctzw")),
+        (Difference("reg", 5, 31, 40), context(NO, NO, "ctzw")),
+    ],
+    "HLVX": [
+        (Difference("trap", "", "", ""), context(NO, trap(13), "hlvx.wu")),
+        (Difference("trap", "", "", ""), context(NO, trap(13), "hlv.wu")),
+    ],
+    "MPV": [
+        (Difference("mode", "", "M", "7"), context(NO, NO)),
+        (Difference("mode", "", "M", "VS"), context(NO, NO)),
+    ],
+    "interrupt order": [
+        (Difference("trap", "", "", ""), context(trap(INTERRUPT | 9), trap(INTERRUPT | 5))),
+        (Difference("trap", "", "", ""), context(trap(INTERRUPT | 5), trap(INTERRUPT | 9))),
+    ],
+}
+
+
+def test_every_recogniser_has_an_example():
+    assert {row.name for row in (*QEMU, *SPIKE) if row.applies} <= RECOGNISED.keys()
+
+
+@pytest.mark.parametrize("name", RECOGNISED)
+def test_recognised(name):
+    (difference, where), (other, elsewhere) = RECOGNISED[name]
+    assert BY_NAME[name].explains(difference, where)
+    assert not BY_NAME[name].explains(other, elsewhere)
+
+
+@pytest.mark.parametrize("row", [row for row in QEMU if row.bits], ids=lambda row: row.name)
+def test_only_the_bits_named(row: Deviation):
+    for name, bits in row.bits.items():
+        assert row.explains(Difference("csr", name, bits, 0), context(NO, NO))
+        assert row.explains(Difference("reg", 5, 0, bits), context(NO, NO, "csrrs", name))
+        assert not row.explains(Difference("csr", name, bits, ~bits & 0xFFFF | bits), context(NO, NO))
+
+
+MSTATUS, HEDELEG, HIDELEG, HVIP, VSIP, MISA = 0x300, 0x602, 0x603, 0x645, 0x244, 0x301
+MEPC, MTVEC, MTVAL, MTVAL2, MENVCFG, MIDELEG = 0x341, 0x305, 0x343, 0x34B, 0x30A, 0x303
+_NOWHERE = 1 << 50
+
+
+def write(csr: int, value: int) -> list[Op]:
+    return [*load_immediate(5, value), Op("csrrw", rs1=5, csr=csr)]
+
+
+def read(csr: int) -> Op:
+    return Op("csrrs", rd=6, csr=csr)
+
+
+#: By deviation, what shows it, in M-mode.  Trap handlers read mstatus, mtval and mtval2 and end the program.
+SHOWN = {
+    "guest external interrupts": [read(MIDELEG)],
+    "hedeleg bits": write(HEDELEG, 1 << 18),
+    "access faults in V=1": [*load_immediate(7, _NOWHERE), Op("hlv.d", rd=6, rs1=7)],
+    "AMO faults": [*load_immediate(7, _NOWHERE), Op("amoadd.d", rd=6, rs1=7, rs2=5)],
+    "zero xtval": [Op("ebreak")],
+    "aligned xtval": [*load_immediate(7, _NOWHERE), Op("lwu", rd=6, rs1=7, imm=5)],
+    "MPV": [
+        Op("la", rd=7, target=Label(1)), Op("csrrw", rs1=7, csr=MEPC),
+        *write(MSTATUS, 1 << 39 | 3 << 11), Op("mret"),
+    ],
+    "vsip": [*write(HIDELEG, 0x444), *write(HVIP, 0x40), read(VSIP)],
+    "misa.B": [read(MISA)],
+    "mip and hvip": [*write(HVIP, 0x440), *write(0x344, 0)],
+    "envcfg": [*write(MENVCFG, 1 << 61), read(MENVCFG)],
+    "CTZW": [*load_immediate(7, 1 << 40), Op("ctzw", rd=6, rs1=7)],
+}  # fmt: skip
+#: Programs that show those that random programs stay clear of: nothing excuses the difference.
+UNEXCUSED = {
+    "LCOFI": [*write(MIDELEG, 1 << 13), *write(HIDELEG, 1 << 13)],
+    "triggers": [read(0x7A0)],
+    "absent counters": [read(0xB1F)],
+    "MPRV": [
+        Op("la", rd=7, target=Label(1)), Op("csrrw", rs1=7, csr=MEPC), *write(MSTATUS, 1 << 17), Op("mret"),
+    ],
+}  # fmt: skip
+
+
+def run(lockstep, ops):
+    last = [*load_immediate(5, 0x10_0000), *load_immediate(6, 0x5555), Op("sw", rs1=5, rs2=6), Op("jal")]
+    begin = [Op("la", rd=5, target=Label(2)), Op("csrrw", rs1=5, csr=MTVEC)]
+    begin += [*load_immediate(5, 0x200_4000), Op("addi", rd=6, imm=-1), Op("sd", rs1=5, rs2=6)]  # mtimecmp
+    blocks = [
+        Block(0, [*begin, *ops, Op("jal", target=Label(1))]),
+        Block(1, last),
+        Block(2, [read(MSTATUS), read(MTVAL), read(MTVAL2), *last]),
+    ]
+    return lockstep.compare(Image("x", blocks).program(), 10_000)
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_shown_by_qemu(qemu, name):
+    if qemu.reference.version >= (8,):
+        pytest.skip("what QEMU 7.2 does is known")
+    result = run(qemu, SHOWN[name])
+    assert not result.failed, result.differences
+    assert name in result.accounted
+
+
+@pytest.mark.parametrize("name", UNEXCUSED)
+def test_left_alone_because_of_qemu(qemu, name):
+    if qemu.reference.version >= (8,):
+        pytest.skip("what QEMU 7.2 does is known")
+    assert run(qemu, UNEXCUSED[name]).failed
+
+
+def test_choices_are_everywhere():
+    assert all(choice in rows for choice in CHOICES for rows in (QEMU, SPIKE))

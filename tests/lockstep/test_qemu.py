@@ -1,0 +1,57 @@
+"""Programs and random programs against QEMU.  `-m nightly` runs a campaign."""
+
+import json
+
+import pytest
+from tests.programs.catalog import PROGRAMS
+
+from entresol_sim.cli import main
+from entresol_sim.elf import parse_elf
+from entresol_sim.lockstep.assembler import elf
+from entresol_sim.lockstep.layout import Block, Image, Label, Op
+
+BY_NAME = {program.name: program for program in PROGRAMS}
+
+
+@pytest.mark.parametrize("name", ["torture0", "atomics", "compressed", "lrsc", "sv39"])
+def test_programs(small_qemu, name):
+    path = BY_NAME[name].build()
+    result = small_qemu.compare(parse_elf(path.read_bytes(), str(path)), 2_000_000)
+    assert not result.failed, result.differences
+    assert result.compared > 300
+
+
+def test_random_programs(qemu, tmp_path, capsys):
+    arguments = ["fuzz", "--seed", "100", "--count", "6", "--jobs", "1", "--blocks", "80", "--output", str(tmp_path)]
+    figures = tmp_path / "figures.json"
+    assert main([*arguments, "--figures", str(figures)]) == 0, capsys.readouterr().out
+    sums = json.loads(figures.read_text())
+    assert sums["programs"] == 6 and sums["unexplained"] == 0 and sums["compared"] > 1000
+    assert set(sums["modes"]) >= {"M", "HS"}
+    # what is done is not done again
+    journal = next(tmp_path.glob("*.jsonl"))
+    before = journal.read_text()
+    assert main([*arguments, "--figures", str(figures)]) == 0
+    assert journal.read_text() == before and json.loads(figures.read_text()) == sums
+
+
+def test_lockstep_command(qemu, tmp_path, capsys):
+    path = BY_NAME["torture0"].build()
+    assert main(["lockstep", str(path), "--config", "small"]) == 0
+    assert "steps as in qemu" in capsys.readouterr().err
+
+
+def test_a_difference_is_shown(qemu, tmp_path, capsys):
+    """QEMU has no registers of triggers, which no deviation excuses."""
+    ops = [Op("la", rd=5, target=Label(1)), Op("csrrw", rs1=5, csr=0x305), Op("csrrs", rd=6, csr=0x7A0), Op("jal")]
+    path = tmp_path / "triggers.elf"
+    path.write_bytes(elf(Image("triggers", [Block(0, ops), Block(1, [Op("jal")])]).program()))
+    assert main(["lockstep", str(path)]) == 1
+    shown = capsys.readouterr().out
+    assert "trap: no trap here, illegal instruction in the reference" in shown and "csrrs t1, tselect, zero" in shown
+
+
+@pytest.mark.nightly
+def test_campaign(qemu, tmp_path, capsys):
+    arguments = ["fuzz", "--seed", "1000", "--count", "1000", "--output", str(tmp_path), "--max-failures", "0"]
+    assert main(arguments) == 0, capsys.readouterr().out
