@@ -219,6 +219,8 @@ class CsrFile(wiring.Component):
                 changes &= ~(following[7] & (following[3:5] == _PMP_TOR))
         if field.gate:
             changes = changes & self._get(field.gate)
+        if csr.name == "mip" and field.name == "stip" and "stimecmp" in self._table:
+            changes = changes & ~self._get("menvcfg.stce")  # read-only while it shows stimecmp
         return changes, value
 
     def _pmp_config(self, entry: int) -> Value:
