@@ -61,7 +61,6 @@ def test_everything_on_icarus(monkeypatch, module):
 
 
 @pytest.mark.nightly
-@pytest.mark.xfail(reason="without C the core does not raise instruction-address-misaligned exceptions", strict=True)
 def test_exceptions_without_compressed_instructions(monkeypatch):
     """Then instruction addresses can be misaligned."""
     simulate(monkeypatch, "bench_exceptions", "verilator", ALL, CONFIG.without("c"))

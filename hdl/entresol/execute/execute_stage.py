@@ -104,6 +104,10 @@ class ExecuteStage(wiring.Component):
             self.redirect_pc.eq(Mux(taken, target, link)),
         ]
 
+        misaligned = Signal()
+        if not self._config.has("c"):
+            m.d.comb += misaligned.eq(taken & target[1])
+
         rd_links, rs1_links = Signal(), Signal()
         rs1 = fetched.insn[15:20]
         m.d.comb += [
@@ -130,7 +134,7 @@ class ExecuteStage(wiring.Component):
         result = Signal(64)
         with m.Switch(control.unit):
             with m.Case(Unit.BRANCH):
-                m.d.comb += result.eq(link)
+                m.d.comb += result.eq(Mux(misaligned, target, link))
             with m.Case(Unit.LSU):
                 m.d.comb += result.eq(pointer)
             with m.Case(Unit.CSR, Unit.SYSTEM):
@@ -172,6 +176,7 @@ class ExecuteStage(wiring.Component):
                 self.m_first.eq(1),
                 self.m_bubble.eq(self.x_bubble),
                 self.m.pc.eq(fetched.pc),
+                self.m.misaligned.eq(misaligned),
                 self.m.insn.eq(fetched.insn),
                 self.m.raw.eq(fetched.raw),
                 self.m.rvc.eq(fetched.rvc),

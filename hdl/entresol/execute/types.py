@@ -27,6 +27,7 @@ class Executed(data.Struct):
     id: 16  # rs2, as far as fences need it (ASID or VMID)
     rvc: 1
     fault: 1
+    misaligned: 1  # a jump or taken branch to `result`, where no instruction can be (never with compressed ones)
     control: Control
     rd: 5
 

@@ -232,6 +232,11 @@ class _Builder:
         """Direct and Vectored: bit 1 of MODE is read-only zero."""
         return (Field("mode", 0), Field("base", 2, 62))
 
+    def epc(self) -> tuple[Field, ...]:
+        """An address at which an instruction can be."""
+        low = 1 if self.has("c", "zca") else 2
+        return _whole(64 - low, low)
+
     def cause(self) -> tuple[Field, ...]:
         return (Field("code", 0, 6), Field("interrupt", 63))
 
@@ -346,7 +351,7 @@ class _Builder:
         yield row(0x320, "mcountinhibit", "counter inhibits",
                   tuple(field for field in self.counter_enable() if field.name != "tm"))
         yield row(0x340, "mscratch", "scratch", _whole())
-        yield row(0x341, "mepc", "exception program counter", _whole(63, 1))
+        yield row(0x341, "mepc", "exception program counter", self.epc())
         yield row(0x342, "mcause", "trap cause", self.cause())
         yield row(0x343, "mtval", "trap value", _whole())
         yield row(0x30A, "menvcfg", "environment configuration", self.environment(), flush=-1)
@@ -411,7 +416,7 @@ class _Builder:
         yield row(0x10A, "senvcfg", "environment configuration", self.user_environment() + pmm, flush=-1,
                   gates=self.stateen_gates("envcfg", virtual=True))
         yield row(0x140, "sscratch", "scratch", _whole(), replaced=True)
-        yield row(0x141, "sepc", "exception program counter", _whole(63, 1), replaced=True)
+        yield row(0x141, "sepc", "exception program counter", self.epc(), replaced=True)
         yield row(0x142, "scause", "trap cause", self.cause(), replaced=True)
         yield row(0x143, "stval", "trap value", _whole(), replaced=True)
         gates = []
@@ -487,7 +492,7 @@ class _Builder:
                      for code in _S_INTERRUPTS), *overflow["p"]))
         yield row(0x205, "vstvec", "trap vector in V=1", self.tvec())
         yield row(0x240, "vsscratch", "scratch in V=1", _whole())
-        yield row(0x241, "vsepc", "exception program counter in V=1", _whole(63, 1))
+        yield row(0x241, "vsepc", "exception program counter in V=1", self.epc())
         yield row(0x242, "vscause", "trap cause in V=1", self.cause())
         yield row(0x243, "vstval", "trap value in V=1", _whole())
         # In V=0 the text leaves the choice between this and ordinary WARL fields, in V=1 it does not.

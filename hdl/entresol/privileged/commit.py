@@ -112,6 +112,8 @@ class Commit(wiring.Component):
         trap_memory = Signal()
         with m.If(i.fault):
             m.d.comb += [early.eq(1), trap_memory.eq(1)]
+        with m.Elif(i.misaligned):
+            m.d.comb += [early.eq(1), cause.eq(Cause.INSTRUCTION_ADDRESS_MISALIGNED)]
         with m.Elif(illegal):
             m.d.comb += [early.eq(1), cause.eq(Cause.ILLEGAL_INSTRUCTION), raw_tval.eq(1)]
         with m.Elif(virtual):
@@ -129,7 +131,8 @@ class Commit(wiring.Component):
                     m.d.comb += cause.eq(Cause.ECALL_FROM_M)
         with m.Elif(is_lsu):
             m.d.comb += trap_memory.eq(1)
-        m.d.comb += tval.eq(Mux(trap_memory, memory_fault.vaddr, Mux(raw_tval, i.raw, Mux(pc_tval, i.pc, 0))))
+        other_tval = Mux(i.misaligned, i.result, Mux(pc_tval, i.pc, 0))
+        m.d.comb += tval.eq(Mux(trap_memory, memory_fault.vaddr, Mux(raw_tval, i.raw, other_tval)))
 
         # --- completion
         interrupt, trap, done, completed = Signal(), Signal(), Signal(), Signal()
@@ -221,8 +224,8 @@ class Commit(wiring.Component):
             csr.trap_tval.eq(Mux(interrupt, 0, tval)),
             csr.trap_gpa.eq(Mux(trap_memory & ~interrupt, memory_fault.gpa, 0)),
             csr.trap_tinst.eq(tinst.value),
-            # A breakpoint's tval is the guest's virtual pc; other traps write no guest virtual address.
-            csr.trap_gva.eq(~interrupt & Mux(trap_memory, memory_fault.v, pc_tval & csr.mode.v)),
+            # The tval of a breakpoint or a misaligned jump is a virtual address of the guest, if it is the guest's.
+            csr.trap_gva.eq(~interrupt & Mux(trap_memory, memory_fault.v, (pc_tval | i.misaligned) & csr.mode.v)),
             is_xret.eq(system(SysOp.MRET, SysOp.SRET)),
             is_fence_i.eq(system(SysOp.FENCE_I)),
             csr.xret_valid.eq(retires & is_xret),

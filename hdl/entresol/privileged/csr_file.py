@@ -586,7 +586,8 @@ class CsrFile(wiring.Component):
         store = self._store
         has_h = self._config.has("h")
         is_mret = self.xret_op == SysOp.MRET
-        m.d.comb += self.xret_pc.eq(Cat(C(0, 1), Mux(is_mret, store["mepc.value"], store["sepc.value"])))
+        mepc, sepc, vsepc = (self._register(name) for name in ("mepc", "sepc", "vsepc"))
+        m.d.comb += self.xret_pc.eq(Mux(is_mret, mepc, sepc))
         with m.If(self.xret_valid & is_mret):
             m.d.sync += [
                 self.mode.priv.eq(Priv(store["mstatus.mpp"])),
@@ -617,7 +618,7 @@ class CsrFile(wiring.Component):
                 m.d.sync += [self.mode.v.eq(store["hstatus.spv"]), store["hstatus.spv"].eq(0)]
         if has_h:
             with m.If(~is_mret & self.mode.v):
-                m.d.comb += self.xret_pc.eq(Cat(C(0, 1), store["vsepc.value"]))
+                m.d.comb += self.xret_pc.eq(vsepc)
             with m.If(self.xret_valid & ~is_mret & self.mode.v):
                 sret("vsstatus")
 
