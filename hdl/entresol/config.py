@@ -98,11 +98,11 @@ class CoreConfig:
         problem = check(self.extensions, self.allow_drafts)
         if problem:
             raise ConfigError(problem)
-        for count, what in ((self.itlb_entries, "itlb_entries"), (self.dtlb_entries, "dtlb_entries"),
-                            (self.l2tlb_entries, "l2tlb_entries"), (self.btb_entries, "btb_entries"),
-                            (self.bht_entries, "bht_entries"), (self.ras_entries, "ras_entries")):
-            if count < 2 or count & (count - 1):
-                raise ConfigError(f"{what} is {count}: make it a power of two of at least 2.")
+        for what, least in (("itlb_entries", 2), ("dtlb_entries", 2), ("l2tlb_entries", 2), ("btb_entries", 2),
+                            ("bht_entries", 16), ("ras_entries", 2)):
+            count = getattr(self, what)
+            if count < least or count & (count - 1):
+                raise ConfigError(f"{what} is {count}: make it a power of two of at least {least}.")
         if self.issue_width != 1:
             raise ConfigError(f"issue_width is {self.issue_width}: only 1 is implemented.")
         if self.pmp_entries not in (0, 16, 64):

@@ -3,7 +3,7 @@
 import argparse
 
 from ..build import elaborate
-from ..design import core_design, soc_design
+from ..design import core_design, soc_design, to_event_driven_verilog
 from ..progress import ConsoleProgress
 from ..simulator import find_config
 from .common import add_config, check_outputs, write_text
@@ -22,6 +22,10 @@ def register(subparsers) -> None:
     parser.set_defaults(function=run)
     add_config(parser)
     parser.add_argument("--top", choices=("core", "soc"), default="core", help="what to write (default: %(default)s)")
+    parser.add_argument(
+        "--event-driven", action="store_true",
+        help="without combinational processes, for simulators that follow events; Icarus stands still on the others",
+    )  # fmt: skip
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="output file; - is standard output")
 
 
@@ -31,8 +35,13 @@ def run(arguments: argparse.Namespace) -> int:
         check_outputs({"--output": arguments.output})
     progress = ConsoleProgress()
     try:
-        elaborated = elaborate((core_design if arguments.top == "core" else soc_design)(config), progress)
+        design = (core_design if arguments.top == "core" else soc_design)(config)
+        if arguments.event_driven:
+            progress.step("elaborating the design")
+            text = to_event_driven_verilog(design.make(), design.name)
+        else:
+            text = elaborate(design, progress).verilog.read_text()
     finally:
         progress.finish()
-    write_text(arguments.output, elaborated.verilog.read_text(), "--output")
+    write_text(arguments.output, text, "--output")
     return 0

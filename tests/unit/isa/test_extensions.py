@@ -114,3 +114,11 @@ def test_leaving_extensions_out():
 def test_wider_translation_comes_with_the_narrower(modes, below):
     with pytest.raises(ConfigError, match=f"requires {below}"):
         replace(CONFIGS["linux"], vm_modes=frozenset(modes))
+
+
+@pytest.mark.parametrize("what, least", [("itlb_entries", 2), ("l2tlb_entries", 2), ("bht_entries", 16)])
+def test_tables_have_a_least_size(what, least):
+    replace(CONFIGS["small"], **{what: least})
+    for size in (least // 2, least + 1):
+        with pytest.raises(ConfigError, match=f"{what} is {size}: make it a power of two of at least {least}"):
+            replace(CONFIGS["small"], **{what: size})

@@ -132,3 +132,11 @@ def test_dts(capsys, tmp_path):
     blob = tmp_path / "x.dtb"
     assert cli.main(["dts", "--blob", "--output", str(blob)]) == 0
     assert blob.read_bytes()[:4] == b"\xd0\x0d\xfe\xed"
+
+
+def test_verilog_for_event_driven_simulators(capsys, tmp_path):
+    path = tmp_path / "core.v"
+    assert cli.main(["verilog", "--config", "small", "--event-driven", "-o", str(path)]) == 0
+    text = path.read_text()
+    assert "module entresol_core(" in text and "always @(posedge clk)" in text
+    assert "always_comb" not in text and "always @*" not in text
