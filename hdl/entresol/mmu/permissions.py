@@ -29,8 +29,8 @@ def fold(first, second, paged, pmp, io) -> dict[str, Value]:
     """The members of `Permissions` from what the parts allow, but the memory type (1 bit each).
 
     `first` and `second` are the leaves of the stages, all ones where a stage is off; `paged` says that the first stage
-    is on, `pmp` is the verdict on the physical address and `io` that it is I/O memory, by PMA or page.  The U bit of the G-stage
-    is the walk's to check: every access there is a user's.
+    is on, `pmp` is the verdict on the physical address and `io` that it is I/O memory, by PMA or page.  The U bit of
+    the G-stage is the walk's to check: every access there is a user's.
     """
     return {
         "r1": first.r & pmp.r,
