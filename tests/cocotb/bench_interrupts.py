@@ -61,7 +61,8 @@ async def one(bench, label, mode, codes, enables, mideleg, hideleg, mie) -> list
     inputs, csrs = pend(codes, generator)
     hstatus = csrs.pop("hstatus", 0)
     scenario = Scenario(bench, mode, generator, mideleg=mideleg, hideleg=hideleg, **csrs)
-    scenario.csrs["mie"] = mie
+    # STIP can be written while STCE is 0 only, which the run before may have left at 1
+    scenario.csrs = {"menvcfg": scenario.csrs["menvcfg"], **scenario.csrs, "mie": mie}
     scenario.csrs["hstatus"] |= hstatus
     for name, field in (("mstatus", model.MIE), ("mstatus", model.SIE), ("vsstatus", model.SIE)):
         scenario.csrs[name] &= ~field
