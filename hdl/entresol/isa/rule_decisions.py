@@ -247,7 +247,6 @@ _NOT_APPLICABLE: dict[str, tuple[str, ...]] = {
         "constrained_lrsc_retry_code", "lrsc_eventuality_region", "lrsc_same_address_and_size",
         "unconstrained_lrsc_no_progress",
     ),
-    "of Svvptc, which is not implemented": ("Svvptc_explicit_stores_update_valid_bit",),
     "of Svrsw60t59b, which is not implemented": (
         "Svrsw60t59b_reserved_bits_60_59", "Svrsw60t59b_h_g_stage_reserved_bits", "Svrsw60t59b_depends_on_sv39",
     ),
@@ -258,7 +257,6 @@ _NOT_APPLICABLE: dict[str, tuple[str, ...]] = {
         "packh_enc", "packh_op", "packw_enc", "packw_op", "brev8_enc", "brev8_op", "unzip_enc", "unzip_op",
         "xperm8_enc", "xperm8_op", "xperm4_enc", "xperm4_op", "zip_enc", "zip_op",
     ),
-    "of Zkt, which is not implemented": ("czero-eqz_inst_ctime", "czero-nez_zkt_timing"),
     "of Zcmp or Zcmt, which are not implemented": (
         "Zcmp_trap", "INTERRUPTS_ALLOWED_IN_PUSHPOP", "Zcmp_bus_fault", "Zcmp_push_sp_commit", "Zcmp_pop_sp_commit",
         "cm-push_op", "cm-pop_op", "cm-popretz_op", "cm-popret_op", "cm-mvsa01_res", "cm-mvsa01_op", "cm-mvsa01_sreg",
