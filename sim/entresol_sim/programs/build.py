@@ -47,15 +47,16 @@ def build(
 ) -> Path:
     """Compile and link `sources` (.c and .S files) to an ELF file and return its path in the cache.
 
-    `include` are directories searched for headers, `defines` preprocessor macros, `extensions` what the compiler
-    may use beyond RV64I (its names: "m", "zba"...), `flags` further options of a C compiler.
+    `include` are directories searched for headers, before the one that has `machine.h`; `defines` are preprocessor
+    macros, `extensions` what the compiler may use beyond RV64I (its names: "m", "zba"...), `flags` further options of
+    a C compiler.
     A header counts into the content when it lies in an include directory or beside a source.
 
     Raises:
         UserError: a file is missing, or the compiler refused; then its messages follow the first line.
     """
     sources = [Path(source) for source in sources]
-    include = [Path(directory) for directory in include]
+    include = [*map(Path, include), Path(__file__).parent]
     options = [
         *_FLAGS,
         *_processor(extensions),

@@ -1,10 +1,7 @@
-// CSR access by name and the fields the tests use.
+// The fields of CSRs that the tests use.
 #pragma once
 
-#define csr_read(csr) ({ unsigned long v_; __asm__ volatile("csrr %0, " #csr : "=r"(v_) : : "memory"); v_; })
-#define csr_write(csr, value) __asm__ volatile("csrw " #csr ", %0" : : "rK"((unsigned long)(value)) : "memory")
-#define csr_set(csr, bits) __asm__ volatile("csrs " #csr ", %0" : : "rK"((unsigned long)(bits)) : "memory")
-#define csr_clear(csr, bits) __asm__ volatile("csrc " #csr ", %0" : : "rK"((unsigned long)(bits)) : "memory")
+#include "machine.h"
 
 #define BIT(n) (1ul << (n))
 

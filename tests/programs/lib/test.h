@@ -7,13 +7,6 @@
 
 #include "csr.h"
 
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned long u64;
-typedef int s32;
-typedef long s64;
-
 // Modes as numbers: nominal privilege, and 4 for V = 1.
 enum mode { U = 0, HS = 1, M = 3, VU = 4, VS = 5 };
 
