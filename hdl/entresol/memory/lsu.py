@@ -187,6 +187,11 @@ class Lsu(wiring.Component):
         look_now = name(relook | (walking & self.walk_done & ~self.walk_faulted), "look_now")
         m_paddr = Cat(req.vaddr[:_PAGE_BITS], self.tlb.paddr[_PAGE_BITS:bus])
 
+        def checked(size, vaddr):
+            """A misaligned doubleword's first word: it is all that surely belongs to the access, and what PMP
+            splits is not for hardware then, unless it is an aligned block."""
+            return Cat(size[0] & ~(size[1] & vaddr[:3].any()), size[1])
+
         def access(op):
             return Mux(Value.cast(op).matches(*_LOADS), Access.LOAD, Access.STORE)
 
@@ -196,7 +201,8 @@ class Lsu(wiring.Component):
             self.lookup.access.eq(Mux(look_now, access(req.op), access(self.x.op))),
             self.lookup.mode.eq(Mux(look_now, req.mode, self.x.mode)),
             self.lookup.hlvx.eq(Mux(look_now, req.hlvx, self.x.hlvx)),
-            self.lookup.size.eq(Mux(look_now, req.size, self.x.size)),
+            self.lookup.size.eq(checked(Mux(look_now, req.size, self.x.size),
+                                        Mux(look_now, offset, self.x.vaddr[:3]))),
         ]
         looked = m_valid & ~relook & ~walking & ~waiting & ~answered  # the TLB's answer is for M, which needs one
         start_walk = name(looked & ~bad_atomic & ~self.tlb.hit & ~self.m_kill, "start_walk")
