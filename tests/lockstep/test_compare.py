@@ -6,7 +6,7 @@ from entresol.config import get_config
 from entresol.isa.csrs import csr_table
 from entresol_sim.lockstep.assembler import encode
 from entresol_sim.lockstep.compare import Comparator, Deviation, side_by_side
-from entresol_sim.lockstep.steps import INTERRUPT, M, Step, Store
+from entresol_sim.lockstep.steps import BLOCK, INTERRUPT, M, Step, Store
 
 TABLE = csr_table(get_config("linux"))
 ADDI = encode("addi", rd=6, rs1=7, imm=1)
@@ -50,6 +50,56 @@ def test_every_difference_is_found(what):
     result = compare([SAME], [DIFFERENT[what]])
     assert result.failed and result.compared == 0
     assert "core" in side_by_side(result.pairs, {}, "reference")
+
+
+PLAIN = {
+    "pc": step(pc=0x80000002, regs={6: 1}),
+    "mode": Step(0x80000000, 1, ADDI, regs={6: 1}),
+    "register": step(regs={6: 2}),
+    "another register": step(regs={6: 1, 8: 5}),
+    "trap": step(regs={6: 1}, trap=2),
+    "csr": step(regs={6: 1}, csrs={"mtvec": 4}),
+    "store": step(regs={6: 1}, stores=(Store(8, 8, 3, 4),)),
+}
+
+
+@pytest.mark.parametrize("what", PLAIN)
+def test_differences_of_plain_steps(what):
+    """With all registers known and nothing to be accounted for."""
+    begin = [step(regs=dict.fromkeys((5, 10, 11, 12), 0)), step(csrs={"mtvec": 0}), step(regs={6: 7})]
+    assert compare([*begin, step(regs={6: 1})], [*begin, step(regs={6: 1})]).compared == 4
+    result = compare([*begin, step(regs={6: 1})], [*begin, PLAIN[what]])
+    assert result.failed and result.compared == 3
+
+
+CAUSE = Deviation("cause", "", (), "", ALWAYS, lambda difference, context: context.reference.trap == 2)
+
+
+def test_traps_of_different_causes_to_the_same_mode():
+    def trap(cause, csr="m", **fields):
+        return step(trap=cause, target=M, csrs={f"{csr}epc": 0x80000000, f"{csr}cause": cause}, **fields)
+
+    cause = step(pc=0x100, raw=encode("csrrs", rd=6, csr=0x342), regs={6: 22})
+    its_cause = step(pc=0x100, regs={6: 2})
+    plain = step(pc=0x104, regs={7: 1})
+    result = compare([trap(22), cause, plain], [trap(2), its_cause, plain], [CAUSE])
+    assert not result.failed and result.ended_by is None and result.compared == 3
+    # whatever else differs
+    assert compare([trap(22), cause, plain], [trap(2), its_cause, step(pc=0x104, regs={7: 2})], [CAUSE]).failed
+    # and if they went to different modes
+    elsewhere = compare([trap(22), cause], [trap(2, "s"), step(pc=0x200, regs={6: 2})], [CAUSE])
+    assert not elsewhere.failed and elsewhere.ended_by == "cause" and elsewhere.compared == 1
+
+
+def test_cache_blocks():
+    def zero(*stores):
+        return step(raw=encode("cbo.zero", rs1=6), stores=stores)
+
+    block = zero(Store(64, 64, BLOCK, 0))
+    singly = [Store(64 + index, None, 0, 0) for index in range(64)]
+    assert not compare([block, block], [zero(), zero(*singly)]).failed
+    assert compare([block], [zero(*singly[:-1])]).failed
+    assert compare([block], [zero(*singly[:-1], Store(127, None, 0, 1))]).failed
 
 
 def test_a_reference_that_ends_early():

@@ -26,8 +26,8 @@ def context(core: Step, reference: Step, row="ld", csr="", trap: Step | None = N
     return Context(core, reference, None, row, csr, {}, trap, (7, 2))
 
 
-def trap(cause: int | None, target=M, mode=M) -> Step:
-    return Step(0, mode, encode("ld"), cause, target=target)
+def trap(cause: int | None, target=M, mode=M, **more) -> Step:
+    return Step(0, mode, encode("ld"), cause, target=target, **more)
 
 
 NO = trap(None)
@@ -40,6 +40,18 @@ RECOGNISED = {
     "page split by PMP": [
         (Difference("trap", "", "", ""), context(trap(4), NO)),
         (Difference("trap", "", "", ""), context(trap(5), NO)),
+    ],
+    "cache blocks nowhere": [
+        (Difference("trap", "", "", ""), context(NO, trap(7, tval=0xC000_0000), "cbo.flush")),
+        (Difference("trap", "", "", ""), context(NO, trap(7, tval=0x8040_0000), "cbo.flush")),
+    ],
+    "block address": [
+        (Difference("tval", "tval", 0x1008, 0x1000), context(trap(15), trap(15), "cbo.zero")),
+        (Difference("tval", "tval", 0x1048, 0x1000), context(trap(15), trap(15), "cbo.zero")),
+    ],
+    "write of nothing": [
+        (Difference("trap", "", "", ""), context(trap(2), NO, "csrrs", "marchid")),
+        (Difference("trap", "", "", ""), context(trap(2), NO, "csrrw", "marchid")),
     ],
     "misaligned atomics": [
         (Difference("trap", "", "", ""), context(trap(6), trap(7), "amoadd.d")),
@@ -176,6 +188,7 @@ SHOWN = {
     "misa.B": [read(MISA)],
     "mip and hvip": [*write(HVIP, 0x440), *write(0x344, 0)],
     "envcfg": [*write(MENVCFG, 1 << 61), read(MENVCFG)],
+    "write of nothing": [Op("addi", rd=7), Op("csrrs", rs1=7, csr=0xF12)],
     "CTZW": [*load_immediate(7, 1 << 40), Op("ctzw", rd=6, rs1=7)],
 }  # fmt: skip
 #: Programs that show those that random programs stay clear of: nothing excuses the difference.

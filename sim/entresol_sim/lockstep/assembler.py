@@ -1,7 +1,7 @@
 """Encoding and showing single instructions, from the instruction table, and writing programs as ELF files."""
 
 import struct
-from functools import cache
+from functools import lru_cache
 
 from entresol.isa.compressed import COMPRESSED, Compressed
 from entresol.isa.instructions import INSTRUCTIONS, RS2, Instruction, Operands
@@ -71,7 +71,7 @@ def expand(half: int) -> tuple[Compressed, int] | None:
     return None
 
 
-@cache
+@lru_cache(1 << 16)
 def decode(raw: int) -> tuple[Instruction | None, int]:
     """The table row of an instruction as fetched (upper half 0 when compressed), and its 32-bit form."""
     word = raw
@@ -83,6 +83,7 @@ def decode(raw: int) -> tuple[Instruction | None, int]:
     return next((row for row in INSTRUCTIONS if row.matches(word)), None), word
 
 
+@lru_cache(1 << 16)
 def sources(raw: int) -> tuple[int, ...]:
     """The registers that an instruction reads."""
     row, word = decode(raw)
@@ -96,6 +97,7 @@ def sources(raw: int) -> tuple[int, ...]:
     return tuple(numbers)
 
 
+@lru_cache(1 << 16)
 def csr_of(raw: int) -> int | None:
     """The CSR that an instruction accesses."""
     row, word = decode(raw)

@@ -9,7 +9,7 @@ from entresol.isa.csrs import Csr
 
 from .assembler import csr_of, decode, show, sources
 from .core import SUBSTITUTES
-from .steps import HS, INTERRUPT, MODE_NAMES, M, Step
+from .steps import BLOCK, HS, INTERRUPT, MODE_NAMES, PREFIX, M, Step, Store
 
 #: CSRs that count, or depend on what counts, or name the implementation: two sides need not agree.
 UNCOMPARED = frozenset(
@@ -31,6 +31,7 @@ _VOLATILE = _GROUP["mip"]
 _MRET, _SRET = 0x30200073, 0x10200073
 #: Registers that reset and boot code may leave different.
 _BOOT = (5, 10, 11, 12)
+_NOTHING: dict[str, int | None] = {}
 _HISTORY = 24
 
 
@@ -132,72 +133,129 @@ class Comparator:
 
     def compare(self, core: Iterable[Step], reference: Iterator[Step]) -> Result:
         """Compare until `core` ends, or the first step that cannot be explained."""
-        result = Result()
-        x: dict[int, int] = dict.fromkeys(range(32), 0)
-        rx = dict(x)
-        csrs: dict[str, int] = {}  # what is known of the core's
-        rcsrs: dict[str, int] = {}
-        loose: dict[int, str] = dict.fromkeys(_BOOT, "boot")  # registers that may differ, and by which deviation
-        loose_csrs: dict[str, str] = {}
-        waiting: set[str] = set()  # written by the core while the reference's values were not known
-        before: Step | None = None
-        trap: Step | None = None
-        tainted: str | None = None  # the step before depended on something loose
-        pairs = result.pairs
+        comparison = _Comparison(self._names, self._deviations, self._version, self._sparse)
+        same, different = comparison.same, comparison.different
+        pairs = comparison.result.pairs
         for step in core:
             other = next(reference, None)
             pairs.append((step, other))
-            if other is None:
-                result.differences = [Difference("end", "", "goes on", "ends")]
+            if not same(step, other) and different(step, other):
                 break
-            found: list[Difference] = []
-            if step.pc != other.pc:
-                found.append(Difference("pc", "", step.pc, other.pc))
-            if other.mode is not None and step.mode != other.mode:
-                found.append(Difference("mode", "", _mode(step.mode), _mode(other.mode)))
-            if step.trap != other.trap:
-                found.append(Difference("trap", "", _trap(step.trap), _trap(other.trap)))
-            if step.regs or other.regs:
-                x.update(step.regs)
-                rx.update(other.regs)
-                for number in step.regs.keys() | other.regs.keys():
-                    if x[number] != rx[number]:
-                        if number not in loose or number in step.regs:
-                            found.append(Difference("reg", number, x[number], rx[number]))
-                    elif number in loose:
-                        del loose[number]
-            if step.stores or other.stores:
-                found += self._stores(step, other)
-            if step.csrs or other.csrs is None or other.csrs or waiting or step.raw in (_MRET, _SRET):
-                if self._sparse:
-                    rcsrs.clear()
-                self._csrs(step, other, csrs, rcsrs, waiting, loose_csrs, found)
-            if step.tval != other.tval and other.tval is not None:
-                found.append(Difference("tval", "tval", step.tval, other.tval))
-            if found:
-                reason = self._explain(found, step, other, before, tainted, loose, loose_csrs, rcsrs, trap, result)
-                if reason is not None:
-                    if reason:
-                        result.ended_by = reason
-                    else:
-                        result.differences = found
-                    break
-            tainted = self._depends(step, loose, loose_csrs) if loose or loose_csrs else None
-            result.compared += 1
-            if step.trap is None:
-                result.instructions += 1
-                result.modes[step.mode or 0] += 1
-            else:
-                result.traps[f"{MODE_NAMES[step.mode or 0]} to {MODE_NAMES[step.target or 0]}"] += 1
-                trap = step
-            if before is not None and before.mode != step.mode:
-                result.switches += 1
-            before = step
-        return result
+        return comparison.result
+
+
+class _Comparison:
+    """The state of a comparison."""
+
+    def __init__(
+        self, names: dict[int, str], deviations: Sequence[Deviation], version: tuple[int, ...], sparse: bool
+    ):  # fmt: skip
+        self._csr_names, self._deviations, self._version, self._sparse = names, deviations, version, sparse
+        self.result = Result()
+        self._x = [0] * 32  # registers
+        self._rx = [0] * 32  # the reference's
+        self._csrs: dict[str, int] = {}  # what is known of the core's
+        self._rcsrs: dict[str, int] = {}
+        self._loose: dict[int, str] = dict.fromkeys(_BOOT, "boot")  # registers that may differ, and by which deviation
+        self._loose_csrs: dict[str, str] = {}
+        self._waiting: set[str] = set()  # written by the core while the reference's values were not known
+        self._before: Step | None = None
+        self._trap: Step | None = None
+        self._tainted: str | None = None  # the step before depended on something loose
+
+    def same(self, step: Step, other: Step | None) -> bool:
+        """Take a step that is plainly the same on both sides, as most are.  Returns False, and leaves it, if that
+        needs to be looked at closely."""
+        if (
+            other is None or step.pc != other.pc or self._loose or self._waiting or step.csrs or other.csrs != _NOTHING
+            or step.trap is not None or other.trap is not None or step.raw == _MRET or step.raw == _SRET
+            or (step.mode != other.mode and other.mode is not None)
+            or (step.stores != other.stores and self._stores(step, other))
+        ):  # fmt: skip
+            return False
+        if step.regs or other.regs:
+            x, rx = self._x, self._rx
+            for number, value in step.regs.items():
+                x[number] = value
+            for number, value in other.regs.items():
+                rx[number] = value
+            if x != rx:
+                return False
+        self._tainted = None
+        self._count(step)
+        return True
+
+    def _count(self, step: Step) -> None:
+        result = self.result
+        result.compared += 1
+        if step.trap is None:
+            result.instructions += 1
+            result.modes[step.mode or 0] += 1
+        else:
+            result.traps[f"{MODE_NAMES[step.mode or 0]} to {MODE_NAMES[step.target or 0]}"] += 1
+            self._trap = step
+        if self._before is not None and self._before.mode != step.mode:
+            result.switches += 1
+        self._before = step
+
+    def different(self, step: Step, other: Step | None) -> bool:
+        """Look at a step closely.  Returns whether the comparison ends with it."""
+        result = self.result
+        if other is None:
+            result.differences = [Difference("end", "", "goes on", "ends")]
+            return True
+        found: list[Difference] = []
+        if step.trap != other.trap:
+            found.append(Difference("trap", "", _trap(step.trap), _trap(other.trap)))
+        if step.pc != other.pc:
+            found.append(Difference("pc", "", step.pc, other.pc))
+        if other.mode is not None and step.mode != other.mode:
+            found.append(Difference("mode", "", _mode(step.mode), _mode(other.mode)))
+        self._registers(step, other, found)
+        if step.stores or other.stores:
+            found += self._stores(step, other)
+        if step.csrs or other.csrs is None or other.csrs or self._waiting or step.raw in (_MRET, _SRET):
+            if self._sparse:
+                self._rcsrs.clear()
+            self._compare_csrs(step, other, found)
+        if step.tval != other.tval and other.tval is not None:
+            found.append(Difference("tval", "tval", step.tval, other.tval))
+        consequence = None
+        if found:
+            reason = self._explain(found, step, other)
+            if reason is not None:
+                if reason:
+                    result.ended_by = reason
+                else:
+                    result.differences = found
+                return True
+            if found[0].kind == "trap":  # both trapped, but not for the same cause: maybe not to the same mode
+                consequence = self._loose_csrs[f"{PREFIX[step.target or 0]}cause"]
+        self._tainted = consequence or self._depends(step)
+        self._count(step)
+        return False
+
+    def _registers(self, step: Step, other: Step, found: list[Difference]) -> None:
+        x, rx, loose = self._x, self._rx, self._loose
+        for number, value in step.regs.items():
+            x[number] = value
+        for number, value in other.regs.items():
+            rx[number] = value
+        for number in step.regs.keys() | other.regs.keys():
+            if x[number] != rx[number]:
+                if number not in loose or number in step.regs:
+                    found.append(Difference("reg", number, x[number], rx[number]))
+            elif number in loose:
+                del loose[number]
 
     @staticmethod
     def _stores(step: Step, other: Step) -> list[Difference]:
         ours, theirs = step.stores, other.stores
+        if ours and ours[0].size == BLOCK and theirs[:1] != ours:
+            # a reference may tell each byte of a cache block, or nothing
+            block = [Store(ours[0].vaddr + index, None, 0, 0) for index in range(1 << BLOCK)]
+            if not theirs or sorted(theirs) == block:
+                return []
         if len(ours) != len(theirs):
             return [Difference("store", "memory", ours or "nothing written", theirs or "nothing written")]
         for mine, its in zip(ours, theirs, strict=True):
@@ -207,9 +265,9 @@ class Comparator:
                 return [Difference("store", "memory", mine, its)]
         return []
 
-    @staticmethod
-    def _csrs(step, other, csrs, rcsrs, waiting, loose_csrs, found) -> None:
+    def _compare_csrs(self, step: Step, other: Step, found: list[Difference]) -> None:
         """Bring up to date what is known of CSRs, and compare."""
+        csrs, rcsrs, waiting = self._csrs, self._rcsrs, self._waiting
         if step.trap is not None or step.raw in (_MRET, _SRET):
             for name in _STATUS:
                 csrs.pop(name, None)
@@ -226,71 +284,80 @@ class Comparator:
                     for alias in group:
                         csrs.pop(alias, None)
                 csrs.pop("henvcfg", None)
-        csrs.update(written)
+        csrs.update((name, value) for name, value in written.items() if value is not None)
         waiting |= written.keys()
         for name in written:
-            loose_csrs.pop(name, None)
+            self._loose_csrs.pop(name, None)
         if other.csrs is not None:
             rcsrs.update((name, value) for name, value in other.csrs.items() if value is not None)
             for name, value in other.csrs.items():
                 if value is None:
                     rcsrs.pop(name, None)
             for name in waiting | other.csrs.keys():
-                if name in csrs and name not in UNCOMPARED and name not in loose_csrs:
-                    value = rcsrs.get(name)
-                    if value is not None and value != csrs[name]:
-                        found.append(Difference("csr", name, csrs[name], value))
+                if name in csrs and name not in UNCOMPARED and name not in self._loose_csrs:
+                    known = rcsrs.get(name)
+                    if known is not None and known != csrs[name]:
+                        found.append(Difference("csr", name, csrs[name], known))
             waiting.clear()
             for name in _VOLATILE:
                 csrs.pop(name, None)
 
-    def _depends(self, step: Step, loose: dict[int, str], loose_csrs: dict[str, str]) -> str | None:
+    def _depends(self, step: Step) -> str | None:
         """The deviation, if any, that left a difference in something that the step's instruction reads."""
-        if step.raw is None or (step.trap is not None and step.trap & INTERRUPT):
+        if not (self._loose or self._loose_csrs) or step.raw is None or (step.trap or 0) & INTERRUPT:
             return None
         for number in sources(step.raw):
-            if number in loose:
-                return loose[number]
+            if number in self._loose:
+                return self._loose[number]
         csr = self._csr_name(step)
         if step.raw == _MRET:
             csr = "mepc"
         elif step.raw == _SRET:
             csr = "vsepc" if step.mode and step.mode & 4 else "sepc"
-        return loose_csrs.get(csr)
+        return self._loose_csrs.get(csr)
 
     def _csr_name(self, step: Step) -> str:
         address = csr_of(step.raw) if step.raw is not None else None
-        name = self._names.get(address, "") if address is not None else ""
+        name = self._csr_names.get(address, "") if address is not None else ""
         return SUBSTITUTES.get(name, name) if (step.mode or HS) & 4 else name
 
-    def _explain(
-        self, found, step, other, before, tainted, loose, loose_csrs, rcsrs, trap, result
-    ) -> str | None:  # fmt: skip
+    def _explain(self, found: list[Difference], step: Step, other: Step) -> str | None:
         """Account for the differences: None to go on, the deviation that ends the comparison, "" if there is none."""
         row, _ = decode(step.raw) if step.raw is not None else (None, 0)
-        context = Context(step, other, before, row.name if row else "", self._csr_name(step), rcsrs, trap,
-                          self._version)  # fmt: skip
-        depends = self._depends(step, loose, loose_csrs)
+        context = Context(step, other, self._before, row.name if row else "", self._csr_name(step), self._rcsrs,
+                          self._trap, self._version)  # fmt: skip
+        depends = self._depends(step)
+        # what traps write follows from their causes, so that only the flow can tell more
+        both_trap = found[0].kind == "trap" and step.trap is not None and other.trap is not None
+        both_trap = both_trap and not (step.trap ^ other.trap) & INTERRUPT  # type: ignore[operator]
         ends = None
         for difference in found:
             kind = difference.kind
-            consequence = tainted if kind in ("pc", "mode") else depends
+            consequence = self._tainted if kind in ("pc", "mode") else depends
             if consequence is None and kind in ("trap", "csr", "store") and any(d.kind == "pc" for d in found):
-                consequence = tainted
+                consequence = self._tainted
             if kind == "reg" and context.csr in UNCOMPARED:
                 consequence = "counter"
+            if consequence is None and both_trap and kind in ("csr", "tval"):
+                consequence = self._loose_csrs.get(f"{PREFIX[step.target or 0]}cause")
             if consequence is None:
                 deviation = next((d for d in self._deviations if d.explains(difference, context)), None)
                 if deviation is None:
                     return ends or ""
                 consequence = deviation.name
-                result.accounted[consequence] += 1
+                self.result.accounted[consequence] += 1
                 if deviation.ends:
                     ends = consequence
             if kind == "reg":
-                loose[difference.name] = consequence
+                self._loose[difference.name] = consequence  # type: ignore[index]
             elif kind == "csr":
-                loose_csrs[difference.name] = consequence
+                self._loose_csrs[difference.name] = consequence  # type: ignore[index]
+            elif kind == "tval" and step.trap is not None and other.trap is not None:
+                self._loose_csrs[f"{PREFIX[step.target or 0]}tval"] = consequence
+            elif kind == "trap" and both_trap:
+                target = step.target or 0
+                names = (f"{PREFIX[target]}cause", f"{PREFIX[target]}tval", *_TRAP_VALUES.get(target, ()))
+                self._loose_csrs |= dict.fromkeys(names, consequence)
             else:
                 ends = consequence
         return ends

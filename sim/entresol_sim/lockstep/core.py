@@ -11,11 +11,11 @@ from ..build import Elaborated
 from ..elf import Program
 from ..progress import Progress
 from ..simulator import BATCH, Outcome, Result, Simulator
-from .steps import INTERRUPT, Step, Store
+from .steps import BLOCK, INTERRUPT, PREFIX, Step, Store
 
 _RECORD = struct.Struct("<8QIHHBBBBBB2x")  # `Record` of harness/record.h
 _TRAP, _INTERRUPT, _RD, _WRITE, _CSR, _CSR2 = 1, 2, 4, 16, 32, 64
-_PREFIX = {3: "m", 1: "s", 5: "vs"}
+_CBO, _CBO_MASK = 0x200F, 0x707F
 #: CSRs that an access in V=1 exchanges, by the name in the instruction.
 SUBSTITUTES = {f"s{name}": f"vs{name}" for name in (
     "status", "ie", "ip", "tvec", "scratch", "epc", "cause", "tval", "atp", "timecmp")}  # fmt: skip
@@ -82,7 +82,7 @@ class Core:
                 step.trap = cause | (INTERRUPT if flags & _INTERRUPT else 0)
                 step.tval = tval
                 step.target = target
-                prefix = _PREFIX[target]
+                prefix = PREFIX[target]
                 code = cause - 1 if flags & _INTERRUPT and target == 5 and cause in (2, 6, 10) else cause
                 step.csrs = {
                     f"{prefix}epc": pc,
@@ -92,7 +92,10 @@ class Core:
             if flags & _RD:
                 step.regs = {rd: rd_data}
             if flags & _WRITE:
-                step.stores = (Store(vaddr, paddr, size, wdata),)
+                if raw & _CBO_MASK == _CBO:  # only CBO.ZERO writes
+                    step.stores = (Store(vaddr & -1 << BLOCK, paddr & -1 << BLOCK, BLOCK, 0),)
+                else:
+                    step.stores = (Store(vaddr, paddr, size, wdata),)
             if flags & _CSR:
                 step.csrs = {names[csr]: csr_data}
                 if flags & _CSR2:

@@ -6,6 +6,7 @@ from it could not be told from a fault of the core.
 """
 
 from .compare import Context, Deviation, Difference
+from .layout import CODE, RAM_SIZE
 from .steps import HS, INTERRUPT, VS
 
 _ALL = ((0,), (1000,))
@@ -39,6 +40,15 @@ def _split_page(difference: Difference, context: Context) -> bool:
     )  # fmt: skip
 
 
+def _block_nowhere(difference: Difference, context: Context) -> bool:
+    stores = context.core.stores
+    where = stores[0].paddr if stores else context.reference.tval
+    return (
+        context.row.startswith("cbo.") and context.reference.trap in (5, 7) and context.core.trap is None
+        and (where is None or where >= CODE + RAM_SIZE)
+    )  # fmt: skip
+
+
 #: Where the text leaves a choice that the core uses.
 CHOICES = (
     Deviation(
@@ -50,6 +60,11 @@ CHOICES = (
         "page split by PMP", "in a page that PMP divides, the core has misaligned accesses raise address-misaligned",
         ("pmp_misaligned_access_behavior",), "M-mode, which divides the page, can complete such accesses.", _ALL,
         _split_page, ends=True,
+    ),
+    Deviation(
+        "cache blocks nowhere", "cache block operations do not find out that a main memory region has no memory there",
+        (), "They need not access memory: CBO.ZERO allocates the block, and errors of write-backs are lost.", _ALL,
+        _block_nowhere, ends=True,
     ),
 )  # fmt: skip
 
@@ -100,9 +115,20 @@ _OPTIONS = (
     ),
 )  # fmt: skip
 
+def _block_tval(difference: Difference, context: Context) -> bool:
+    return (
+        context.row.startswith("cbo.") and difference.name in ("tval", *_XTVAL) and _same_trap(context)
+        and difference.reference == difference.core & -64  # type: ignore[operator]
+    )  # fmt: skip
+
+
 SPIKE = (
     *CHOICES,
     *_OPTIONS,
+    Deviation(
+        "block address", "of a cache block operation that faults, xtval has the address of the block",
+        ("mtval_vaddr_wr1",), "xtval holds the effective address, which is rs1.", _ALL, _block_tval,
+    ),
     Deviation(
         "misaligned atomics", "misaligned AMOs, LR and SC raise access faults", ("amo_alignment",),
         "Either exception is allowed.", _ALL, _misaligned_atomic,
@@ -197,6 +223,11 @@ def _tsr(difference: Difference, context: Context) -> bool:
     )  # fmt: skip
 
 
+def _no_write(difference: Difference, context: Context) -> bool:
+    """Of an instruction that writes a read-only CSR."""
+    return context.row in ("csrrs", "csrrc") and context.core.trap in (2, 22) and context.reference.trap is None
+
+
 def _ctzw(difference: Difference, context: Context) -> bool:
     return difference.kind == "reg" and context.row == "ctzw" and difference.core == 32
 
@@ -280,6 +311,10 @@ QEMU = (
         "TSR is for SRET in HS-mode, VTSR for SRET in VS-mode.", _QEMU, _tsr,
     ),
     Deviation(
+        "write of nothing", "CSRRS and CSRRC with a register that holds 0 do not write",
+        ("csrrs_op", "csrrc_op"), "Only x0 as the register makes them not write.", _QEMU, _no_write, ends=True,
+    ),
+    Deviation(
         "CTZW", "CTZW counts on beyond a word of zeros", (), "It gives 32.", _QEMU, _ctzw,
     ),
     Deviation(
@@ -298,10 +333,10 @@ QEMU = (
         "MPV", "MRET to M-mode sets V from MPV", ("mstatus_mpv_op",), "V is 0 in M-mode.", _QEMU, _mpv,
     ),
     Deviation(
-        "envcfg", "there is no Svadu, and henvcfg.STCE stays when menvcfg.STCE is cleared",
-        ("henvcfg_adue_op", "menvcfg_stce_op"),
-        "The extension is newer; henvcfg.STCE is read-only zero when menvcfg.STCE is zero.", _QEMU,
-        bits={"menvcfg": 1 << 61, "henvcfg": 5 << 61},
+        "envcfg", "there is no Svadu, and bits of henvcfg stay when those of menvcfg are cleared",
+        ("henvcfg_adue_op", "menvcfg_stce_op", "menvcfg_pbmte_henvcfg_pbmte_rdonly0"),
+        "The extension is newer; STCE and PBMTE of henvcfg are read-only zero when those of menvcfg are zero.", _QEMU,
+        bits={"menvcfg": 1 << 61, "henvcfg": 7 << 61},
     ),
     Deviation(
         "vsip", "vsip shows VSSIP only", ("vsip_vsie_sti", "vsip_vsie_sei"), "It shows what hideleg delegates.", _QEMU,

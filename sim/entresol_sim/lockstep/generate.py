@@ -20,14 +20,16 @@ from entresol.isa.csrs import Csr, Kind, csr_table
 from entresol.isa.instructions import Instruction, Operands, configured
 
 from .assembler import ROWS, expand
-from .layout import CODE, DATA, DATA_SIZE, USER_OFFSET, Block, Image, Label, Op, load_immediate
+from .layout import CODE, DATA, DATA_SIZE, ROUNDS, USER_OFFSET, Block, Image, Label, Op, load_immediate
 from .steps import HS, VS, M
-from .tables import SV39, SV39X4, Tables
+from .tables import MODES, USER_WINDOW, WINDOW, WINDOW_SIZE, Tables
 
 #: Registers of the handlers (s8, s9) and of the way through the program (s11).
 _H1, _H2, _NEXT = 24, 25, 27
+#: Counts the turns of a loop.
+_COUNT = 26
 _POINTERS = (2, 10, 11, 12, 13)
-_VALUES = tuple(n for n in range(1, 32) if n not in (_H1, _H2, _NEXT, *_POINTERS))
+_VALUES = tuple(n for n in range(1, 32) if n not in (_H1, _H2, _NEXT, _COUNT, *_POINTERS))
 _T0, _T1, _T2 = 5, 6, 7
 _FINISHER, _PASS, _MTIMECMP = 0x10_0000, 0x5555, 0x200_4000
 _ONES = (1 << 64) - 1
@@ -44,6 +46,8 @@ _IDENTITY = frozenset(("mvendorid", "marchid", "mimpid"))
 #: Registers that steer the program, which blocks of their own write.
 _STEERING = frozenset(("misa", "mtvec", "stvec", "vstvec", "satp", "vsatp", "hgatp", "stimecmp", "vstimecmp", "menvcfg",
                        "henvcfg"))  # fmt: skip
+#: Exceptions, as bits, that some references take for each other.
+_CONFUSED = (1 << 2 | 1 << 22, 1 << 4 | 1 << 6, 0xB0B0A2)
 #: FS, VS and SD, which without such extensions an implementation may have or not.
 _EXTENSION_STATE = 3 << 13 | 3 << 9 | 1 << 63
 
@@ -85,7 +89,13 @@ class Generator:
         self.amos.sort()
         self.hlv = sorted(n for n in named if n.startswith(("hlv", "hlvx")))
         self.hsv = sorted(n for n in named if n.startswith("hsv"))
+        if "HLVX" in avoid:
+            self.hlv = [n for n in self.hlv if not n.startswith("hlvx")]
         self.fences = sorted(n for n in named if n.startswith(("sfence", "hfence", "sinval", "hinval")))
+        # CBO.INVAL may lose what was written
+        self.block_operations = [n for n in ("cbo.zero", "cbo.clean", "cbo.flush") if n in named]
+        self.vm_modes = [MODES[name] for name in MODES if name in config.vm_modes]
+        self.guest_vm_modes = [MODES[name] for name in MODES if f"{name}x4" in config.vm_modes]
         self.compressed = [
             row for row in configured_compressed(present)
             if row.target not in ("jal", "jalr", "beq", "bne", "ebreak")
@@ -100,12 +110,16 @@ class Generator:
                 self.masks[name] &= ~(1 << 19)
             if "MPRV" in avoid and name == "mstatus":
                 self.masks[name] &= ~(1 << 17)
+            if "TSR" in avoid and name == "mstatus":
+                self.masks[name] &= ~(1 << 22)
             if name in self.masks:
                 self.masks[name] &= ~_EXTENSION_STATE
         for name in ("mideleg", "hideleg", "mie", "sie", "hie", "vsie", "mip", "sip", "hip", "hvip", "vsip"):
             if "LCOFI" in avoid and name in self.masks:
                 self.masks[name] &= ~(1 << 13)
         for name in ("menvcfg", "henvcfg", "senvcfg"):
+            if "FIOM" in avoid and name in self.masks:
+                self.masks[name] &= ~1
             if missing & {"zicbom", "zicboz"} and name in self.masks:
                 self.masks[name] &= ~0xF0
         for name in ("mstatus", "hstatus"):
@@ -138,7 +152,7 @@ class _Program:
         self.g = generator
         self.rng = rng
         self.has = generator.has
-        self.words: dict[int, int] = {}
+        self.words: dict[int, int] = {ROUNDS: rng.choice((1, 2, 4, 8))}
         for index in range(0, 16 * 4096, 8 * 61):
             self.words[DATA + index] = self.value()
         for page in range(DATA_SIZE // 4096):
@@ -150,7 +164,7 @@ class _Program:
         body = []
         for number in range(1, count + 1):
             make = rng.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])[0]
-            body.append(Block(number, self._lead(number + 1, rng.random() < 0.45) + make()))
+            body.append(Block(number, self._lead(number + 1, rng.random() < 0.7) + make()))
         blocks = [
             # the handlers in front, where no compressed instruction can leave them misaligned
             Block(0, [*self._prologue(), Op("jal", target=Label(1))], removable=False),
@@ -189,7 +203,9 @@ class _Program:
         """An address worth to be accessed."""
         rng = self.rng
         chance = rng.random()
-        if chance < 0.25:
+        if chance < 0.1:
+            base = self.window()
+        elif chance < 0.25:
             base = DATA + rng.randrange(DATA_SIZE // 4096) * 4096
         elif chance < 0.7:
             base = rng.choice(self.tables.addresses)
@@ -206,24 +222,34 @@ class _Program:
         offset = rng.choice((0, 8, 16, 64, 0xFF8, 0xFF0, 0x7F8, rng.randrange(512) * 8))
         return base + offset & _ONES
 
+    def window(self) -> int:
+        """The address of a page that some modes can access whatever the tables."""
+        return self.rng.choice((USER_WINDOW, WINDOW)) + self.rng.randrange(WINDOW_SIZE // 4096) * 4096
+
     def _tables(self) -> None:
         rng = self.rng
-        self.tables = tables = Tables(rng, self.words, self.g.avoided)
-        self.roots = [tables.root(False) for _ in range(3)]
-        self.guest_roots = [tables.root(True) for _ in range(2)] if self.has("h") else []
-        self.all_pages = sorted(tables.words)
+        self.tables = tables = Tables(rng, self.words, self.g.avoided, self.has("svnapot"), self.has("svpbmt"))
+        #: What satp and hgatp have, less the ASID or VMID.
+        self.roots: list[int] = []
+        self.guest_roots: list[int] = []
+        for guest, modes, roots in (
+            (True, self.g.guest_vm_modes * self.has("h"), self.guest_roots), (False, self.g.vm_modes, self.roots),
+        ):  # fmt: skip
+            for _ in range((2 if guest else 3) if modes else 0):
+                number, levels = rng.choice(modes)
+                roots.append(number << 60 | tables.root(guest, levels) >> 12)
 
     def satp(self) -> int:
         number = self.rng.randrange(len(self.roots) + 1)
         if number == 0:
             return 0
-        return SV39 << 60 | number << 44 | self.roots[number - 1] >> 12
+        return number << 44 | self.roots[number - 1]
 
     def hgatp(self) -> int:
         number = self.rng.randrange(len(self.guest_roots) + 1)
         if number == 0:
             return 0
-        return SV39X4 << 60 | number << 44 | self.guest_roots[number - 1] >> 12
+        return number << 44 | self.guest_roots[number - 1]
 
     # -- pieces -----------------------------------------------------------------------------------------------------
 
@@ -342,6 +368,8 @@ class _Program:
         up = [*self._lead(self.final, False), Op("ecall")]
         show = [*self._lead(self.end, False), self.machine_only(), self.csrw("mie")]
         show += [*self.li(_T0, 1 << 17), Op("csrrc", rs1=_T0, csr=self.csr("mstatus"))]
+        show += [*self.li(_T0, ROUNDS), Op("ld", rd=_T1, rs1=_T0), Op("addi", rd=_T1, rs1=_T1, imm=-1)]
+        show += [Op("sd", rs1=_T0, rs2=_T1), Op("bge", rs1=0, rs2=_T1, skip=1), Op("jal", target=Label(1))]
         for name, csr in self.g.csrs.items():
             hidden = name in _COUNTERS | _IDENTITY
             show.append(self.csrr(0 if hidden else 10, csr.name))
@@ -352,17 +380,20 @@ class _Program:
 
     def _kinds(self) -> list[tuple[Callable[[], list[Op]], int]]:
         kinds: list[tuple[Callable[[], list[Op]], int]] = [
-            (self._compute, 6), (self._memory, 16), (self._atomics, 5), (self._branches, 3), (self._csr_accesses, 12),
-            (self._down_from_m, 12), (self._down_from_s, 12), (self._calls, 7), (self._fences, 4),
-            (self._translation, 8), (self._entry, 4), (self._protection, 3), (self._delegation, 5),
-            (self._interrupts, 8), (self._modify_code, 2), (self._wait, 2), (self._status, 6),
+            (self._compute, 6), (self._memory, 12), (self._atomics, 5), (self._branches, 3), (self._csr_accesses, 10),
+            (self._down_from_m, 14), (self._down_from_s, 14), (self._calls, 6), (self._fences, 4), (self._loop, 14),
+            (self._translation, 6), (self._entry, 4), (self._protection, 4), (self._delegation, 4),
+            (self._interrupts, 7), (self._modify_code, 2), (self._wait, 2), (self._status, 5), (self._crossing, 4),
         ]  # fmt: skip
+        if self.g.block_operations:
+            kinds.append((self._cache_blocks, 4))
         if "PMP" in self.g.avoided:
             kinds = [kind for kind in kinds if kind[0] != self._protection]
         if "menvcfg" in self.g.csrs:
             kinds.append((lambda: [self.machine_only(), *self._environment()], 3))
         if self.has("h"):
-            kinds += [(self._hypervisor_memory, 8), (self._guest_translation, 6)]
+            kinds.append((self._guest_translation, 6))
+            kinds.append((self._hypervisor_memory, 2 if self.avoids("HLV and HSV faults") else 10))
         return kinds
 
     def _compute(self) -> list[Op]:
@@ -445,6 +476,61 @@ class _Program:
                               ordering=ordering))  # fmt: skip
         return ops
 
+    def _crossing(self) -> list[Op]:
+        """Misaligned accesses around the end of a page."""
+        rng = self.rng
+        pointer = rng.choice(_POINTERS)
+        ops = self.li(pointer, (self.address() & ~0xFFF) + 0x1000 & _ONES)
+        for _ in range(rng.randrange(2, 6)):
+            imm = -rng.randrange(1, 8)
+            if rng.random() < 0.5:
+                ops.append(Op(rng.choice(self.g.loads), rd=self.reg(), rs1=pointer, imm=imm))
+            else:
+                ops.append(Op(rng.choice(self.g.stores), rs1=pointer, rs2=self.source(), imm=imm))
+        return ops
+
+    def _cache_blocks(self) -> list[Op]:
+        rng = self.rng
+        pointer, ops = self._pointer()
+        for _ in range(rng.randrange(1, 4)):
+            ops.append(Op(rng.choice(self.g.block_operations), rs1=pointer))
+            ops.append(Op(rng.choice(self.g.loads), rd=self.reg(), rs1=pointer, imm=rng.randrange(8) * 8))
+            ops.append(Op(rng.choice(self.g.stores), rs1=pointer, rs2=self.source(), imm=rng.randrange(8) * 8))
+        return ops
+
+    def _loop(self) -> list[Op]:
+        """Some turns of a loop that works on memory which can be accessed in many modes."""
+        rng = self.rng
+        pointer = rng.choice(_POINTERS)
+        ops = [*self.li(pointer, self.window() + rng.randrange(256) * 8)]
+        if rng.random() < 0.3:
+            ops += self.li(rng.choice(_POINTERS), self.window())
+        ops.append(Op("addi", rd=_COUNT, imm=rng.randrange(2, 12)))
+        body: list[Op] = []
+        for _ in range(rng.randrange(3, 9)):
+            chance = rng.random()
+            imm = rng.randrange(-32, 32) * 8
+            if rng.random() < 0.15:
+                imm += rng.randrange(8)
+            if chance < 0.25:
+                body.append(Op(rng.choice(self.g.loads), rd=self.reg(), rs1=pointer, imm=imm))
+            elif chance < 0.45:
+                body.append(Op(rng.choice(self.g.stores), rs1=pointer, rs2=self.source(), imm=imm))
+            elif chance < 0.5 and self.g.amos:
+                body.append(Op(rng.choice(self.g.amos), rd=self.reg(), rs1=pointer, rs2=self.source()))
+            elif chance < 0.6:
+                kind = rng.choice(("beq", "bne", "blt", "bge", "bltu", "bgeu"))
+                body.append(Op(kind, rs1=self.reg(), rs2=self.source(), skip=1))
+                body.append(self._alu(rng.choice(self.g.alu)))
+            elif chance < 0.75 and self.g.compressed:
+                body.append(self._compressed())
+            else:
+                body.append(self._alu(rng.choice(self.g.alu)))
+        body += [Op("addi", rd=pointer, rs1=pointer, imm=rng.choice((8, 16, 64, 256, 2040)))]
+        body += [Op("addi", rd=_COUNT, rs1=_COUNT, imm=-1)]
+        back = -sum(op.size for op in body)
+        return [*ops, *body, Op("blt", rs1=0, rs2=_COUNT, imm=back)]
+
     def _hypervisor_memory(self) -> list[Op]:
         rng = self.rng
         pointer, ops = self._pointer()
@@ -477,6 +563,10 @@ class _Program:
         mask = self.g.masks[name]
         if name == "medeleg":
             mask &= ~(1 << 9)  # the way from HS to M has to stay
+        if name.endswith("edeleg") and self.avoids("virtual instruction") and rng.random() < 0.9:
+            # where the reference has other causes, the same mode takes the trap all the same
+            for group in _CONFUSED:
+                value = value | group if value & group & -group and name == "medeleg" else value & ~group
         elif name == "mstatus" and value >> 11 & 3 == 2:
             value ^= 1 << 11
         elif name in ("stimecmp", "vstimecmp"):
@@ -519,6 +609,8 @@ class _Program:
                 if name.endswith("cause"):
                     kind = "csrrw"
                 value = self._csr_value(name)
+                if csr.read_only and self.avoids("write of nothing"):
+                    kind = "csrrw"
                 if name == "mstatus" and kind != "csrrw":
                     value &= ~(3 << 11)
                 ops += [*self.li(_T1, value), Op(kind, rd=rd, rs1=_T1, csr=csr.address)]
@@ -606,6 +698,8 @@ class _Program:
             name = rng.choice(self.g.fences)
             if name in ("sfence.w.inval", "sfence.inval.ir"):
                 rs1 = rs2 = 0
+                if self.avoids("Svinval in user mode"):
+                    ops.append(self.csrr(_T0, "sscratch"))  # where user modes stop
             ops += [*self.li(_T1, rng.randrange(4)), Op(name, rs1=rs1, rs2=rs2)]
         return [*ops, *(self._memory() if rng.random() < 0.5 else [])]
 

@@ -10,8 +10,10 @@ from .assembler import ROWS, encode
 CODE, USER_CODE = 0x8000_0000, 0x8020_0000
 USER_OFFSET = USER_CODE - CODE
 #: Page tables, and data that programs work on.
-TABLES, DATA = 0x8010_0000, 0x8040_0000
+TABLES, DATA = 0x8008_0000, 0x8040_0000
 DATA_SIZE = 64 * 4096
+#: A word that only M-mode writes: how many times more the program runs through its blocks.
+ROUNDS = TABLES - 4096
 RAM_SIZE = 16 << 20
 
 
@@ -66,6 +68,8 @@ class Image:
         """What to load.  Raises ValueError if something does not reach its target."""
         places = _places(self.blocks)
         code = b"".join(_encode(block, places) for block in self.blocks)
+        if CODE + len(code) > ROUNDS:
+            raise ValueError(f"{len(self.blocks)} blocks are more than there is room for")
         segments = [Segment(CODE, code, len(code)), Segment(USER_CODE, code, len(code))]
         segments += _segments(self.words)
         return Program(self.name, CODE, segments)

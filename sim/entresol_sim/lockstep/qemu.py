@@ -21,6 +21,7 @@ from entresol.isa.extensions import EXTENSIONS
 from ..cache import cache_dir
 from ..elf import Program
 from ..errors import UserError
+from ..processes import die_with_parent
 from .steps import INTERRUPT, Step, Store
 
 COMMAND = "qemu-system-riscv64"
@@ -35,6 +36,7 @@ _HIDDEN = ("vsatp", "vsscratch", "vstval"), ("mstatus",)  # what it shows nowher
 _COLUMN = 26  # characters that a register takes in a dump: its names in 10, the value in 16
 _LINE = 4 * _COLUMN + 1
 _REGISTERS = 8 * _LINE
+_LINES = [(line, slice(line * _LINE, (line + 1) * _LINE)) for line in range(8)]
 _PRIV = (0, 1, 1, 3)  # nominal privilege by QEMU's index of an address space; 2: S with SUM
 #: Properties of QEMU's processor without counterpart in `entresol.isa.extensions` that are on by default.
 _OFF = ("debug", "sdtrig", "smaia", "ssaia", "sscofpmf", "zfa", "zawrs", "zcmp", "zcmt", "zvfh", "v")
@@ -107,8 +109,9 @@ class Qemu:
             ]  # fmt: skip
             errors = stack.enter_context(tempfile.TemporaryFile())
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, pass_fds=(writing,)
-            )
+                command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, pass_fds=(writing,),
+                preexec_fn=die_with_parent,
+            )  # fmt: skip
             os.close(writing)
             try:
                 yield _Log(output).steps()
@@ -219,11 +222,10 @@ class _Log:
         pc, mode, _, registers = before
         regs = {}
         if registers != after:
-            for line in range(8):
-                begin = line * _LINE
-                if registers[begin : begin + _LINE] != after[begin : begin + _LINE]:
+            for line, place in _LINES:
+                if registers[place] != after[place]:
                     for column in range(4):
-                        at = begin + column * _COLUMN + 10
+                        at = line * _LINE + column * _COLUMN + 10
                         if registers[at : at + 16] != after[at : at + 16]:
                             regs[4 * line + column] = int(after[at : at + 16], 16)
         stores = []

@@ -12,6 +12,7 @@ from entresol.config import CoreConfig
 
 from ..elf import Program
 from ..errors import UserError
+from ..processes import die_with_parent
 from .assembler import elf
 from .steps import INTERRUPT, Step, Store
 
@@ -28,10 +29,14 @@ _CAUSES = {
     "instruction_page_fault": 12, "load_page_fault": 13, "store_page_fault": 15, "instruction_guest_page_fault": 20,
     "load_guest_page_fault": 21, "virtual_instruction": 22, "store_guest_page_fault": 23,
 }  # fmt: skip
-_COMMIT = re.compile(r"core   0: (\d) 0x([0-9a-f]+) \(0x([0-9a-f]+)\)(.*)")
-_WRITE = re.compile(r" (?:x(\d+) +0x([0-9a-f]+)|c\d+_(\w+) 0x([0-9a-f]+)|mem 0x([0-9a-f]+)(?: 0x([0-9a-f]+))?)")
-_EXCEPTION = re.compile(r"core   0: exception (?:interrupt #(\d+)|(?:trap_)?(\w+)), epc 0x([0-9a-f]+)")
-_TVAL = re.compile(r"core   0: +tval 0x([0-9a-f]+)")
+#: A commit, with the effects that most have in their order; an exception; or what follows one.
+_LINE = re.compile(
+    rb"core   0: (?:(\d) 0x([0-9a-f]+) \(0x([0-9a-f]+)\)"
+    rb"(?: x(\d+) +0x([0-9a-f]+))?(?: mem 0x([0-9a-f]+)(?: 0x([0-9a-f]+))?)?([^\n]*)"
+    rb"|exception (?:interrupt #(\d+)|(?:trap_)?(\w+)), epc 0x([0-9a-f]+)| +tval 0x([0-9a-f]+))\n"
+)
+_EFFECT = re.compile(rb" (?:x(\d+) +0x([0-9a-f]+)|c\d+_(\w+) 0x([0-9a-f]+)|mem 0x([0-9a-f]+)(?: 0x([0-9a-f]+))?)")
+_CHUNK = 1 << 18
 
 _UNSUPPORTED = re.compile(r"unsupported extension: (\w+)")
 
@@ -81,8 +86,8 @@ class Spike:
                 "--log=/dev/stdout", str(file),
             ]  # fmt: skip
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                bufsize=1 << 20,
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
+                preexec_fn=die_with_parent,
             )  # fmt: skip
             assert process.stdout is not None
             try:
@@ -93,40 +98,52 @@ class Spike:
                 process.wait()
 
     @staticmethod
-    def _steps(lines, entry: int) -> Iterator[Step]:
+    def _steps(output, entry: int) -> Iterator[Step]:
         started = False
         trap: Step | None = None
-        for line in lines:
-            if trap is not None:
-                if match := _TVAL.match(line):
-                    trap.tval = int(match[1], 16)
-                yield trap
-                trap = None
-                if match:
-                    continue
-            match = _COMMIT.match(line)
-            if match:
-                _, pc, raw, effects = match.groups()
-                address = int(pc, 16)
-                started = started or address == entry
-                if not started:
-                    continue
-                step = Step(address, None, int(raw, 16))
-                stores = []
-                csrs: dict[str, int | None] = {}
-                for rd, value, csr, csr_value, vaddr, stored in _WRITE.findall(effects):
+        rest = b""
+        while chunk := output.read(_CHUNK):
+            end = chunk.rfind(b"\n") + 1
+            lines, rest = rest + chunk[:end], chunk[end:] if end else rest + chunk
+            for (
+                mode, pc, raw, rd, value, vaddr, stored, effects, interrupt, exception, epc, tval
+            ) in _LINE.findall(lines) if end else ():  # fmt: skip
+                if trap is not None:
+                    if tval:
+                        trap.tval = int(tval, 16)
+                    yield trap
+                    trap = None
+                if mode:
+                    address = int(pc, 16)
+                    started = started or address == entry
+                    if not started:
+                        continue
+                    step = Step(address, None, int(raw, 16))
                     if rd:
-                        step.regs[int(rd)] = int(value, 16)
-                    elif csr and (csr != "mip" or int(raw, 16) >> 20 == _MIP):
-                        # of mip it shows only what another register's write changed
-                        csrs[csr] = int(csr_value, 16)
-                    elif stored:
-                        size = (len(stored) // 2).bit_length() - 1
-                        stores.append(Store(int(vaddr, 16), None, size, int(stored, 16)))
-                step.stores = tuple(stores)
-                step.csrs = csrs
-                yield step
-            elif started and (match := _EXCEPTION.match(line)):
-                interrupt, name, epc = match.groups()
-                cause = int(interrupt) | INTERRUPT if interrupt else _CAUSES[name]
-                trap = Step(int(epc, 16), trap=cause)
+                        step.regs = {int(rd): int(value, 16)}
+                    if stored:
+                        step.stores = (_store(vaddr, stored),)
+                    if effects:
+                        _more(step, effects)
+                    yield step
+                elif started and epc:
+                    cause = int(interrupt) | INTERRUPT if interrupt else _CAUSES[exception.decode()]
+                    trap = Step(int(epc, 16), trap=cause)
+
+
+def _store(address: bytes, value: bytes) -> Store:
+    return Store(int(address, 16), None, (len(value) // 2).bit_length() - 1, int(value, 16))
+
+
+def _more(step: Step, effects: bytes) -> None:
+    """Add the effects that come in another order."""
+    csrs: dict[str, int | None] = {}
+    for rd, value, csr, csr_value, address, stored in _EFFECT.findall(effects):
+        if rd:
+            step.regs[int(rd)] = int(value, 16)
+        elif csr and (csr != b"mip" or (step.raw or 0) >> 20 == _MIP):
+            # of mip it shows only what another register's write changed
+            csrs[csr.decode()] = int(csr_value, 16)
+        elif stored:
+            step.stores = (*step.stores, _store(address, stored))
+    step.csrs = csrs

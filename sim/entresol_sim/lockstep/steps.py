@@ -6,9 +6,14 @@ from typing import NamedTuple
 #: Modes by number: nominal privilege + 4 * V.
 M, HS, U, VS, VU = 3, 1, 0, 5, 4
 MODE_NAMES = {M: "M", HS: "HS", U: "U", VS: "VS", VU: "VU"}
+#: What the names of the CSRs that a trap writes begin with, by the mode that takes it.
+PREFIX = {M: "m", HS: "s", VS: "vs"}
 
 #: Bit of `Step.trap` that says interrupt, as in `mcause`.
 INTERRUPT = 1 << 63
+
+#: `Store.size` of a cache block.
+BLOCK = 6
 
 
 class Store(NamedTuple):
