@@ -20,6 +20,7 @@ class Setup(ctypes.Structure):
         ("ram", c_void_p), ("ram_base", c_uint64), ("ram_size", c_uint64), ("ram_latency", c_uint64),
         ("mtime_divider", c_uint64), ("boot_entry", c_uint64), ("boot_a1", c_uint64), ("boot_a2", c_uint64),
         ("watchdog", c_uint64), ("tohost", c_uint64), ("fromhost", c_uint64),
+        ("disturbed_base", c_uint64), ("disturbed_size", c_uint64), ("disturbed_kinds", c_uint64),
     ]  # fmt: skip
 
 

@@ -37,6 +37,7 @@ _FLUSH_LIMIT = 1_000_000
 _INPUT_AHEAD = 64
 _DTB_MAGIC = b"\xd0\x0d\xfe\xed"
 _FW_DYNAMIC_MAGIC = 0x4942534F
+_DISTURBED = {"": 0, "error": 1, "silence": 4}
 _POWER_OFF, _FAIL = 0x5555, 0x3333
 
 
@@ -229,6 +230,12 @@ class Simulator:
         for name, value in (("boot_entry", entry), ("boot_a1", a1), ("boot_a2", a2)):
             if value is not None:
                 setattr(self._setup, name, value)
+
+    def disturb(self, address: int, size: int, reads: str = "", writes: str = "") -> None:
+        """Have memory misbehave at physical addresses `address` to `address + size - 1`: reads and writes (in whole
+        doublewords) are answered with an "error", or with "silence" never.  For tests of what software is told."""
+        self._setup.disturbed_base, self._setup.disturbed_size = address, size
+        self._setup.disturbed_kinds = _DISTURBED[reads] | _DISTURBED[writes] << 1
 
     def commit_log(self, path: str | Path) -> None:
         """Write a line for each retired instruction to `path`, in the format of Spike's --log-commits."""

@@ -160,7 +160,10 @@ def test_what_depends_on_a_deviation_ends_the_comparison():
     stored = compare(
         [*begin, step(raw=store, stores=(Store(0, 0, 3, 3),))], [*there, step(stores=(Store(0, 0, 3, 7),))], [BIT]
     )
-    for result in (jumped, stored):
+    # which also holds of an instruction that gives the register a new value
+    swap = step(raw=encode("amoswap.d", rd=6, rs1=7, rs2=6), regs={6: 0}, stores=(Store(0, 0, 3, 3),))
+    swapped = compare([*begin, swap], [*there, step(regs={6: 0}, stores=(Store(0, 0, 3, 7),))], [BIT])
+    for result in (jumped, stored, swapped):
         assert not result.failed and result.ended_by == "bit"
 
 

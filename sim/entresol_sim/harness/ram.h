@@ -9,11 +9,18 @@
 
 // In-order AXI4 subordinate.  The first beat of a read comes `latency` cycles after its address was accepted, then a
 // beat each cycle; reads queue up, so that their latencies overlap.  Writes are posted: the response comes in the
-// cycle after the last beat.  Accesses outside memory are answered with DECERR.
+// cycle after the last beat.  Accesses outside memory are answered with DECERR, and those to `Disturbed` as it says.
+struct Disturbed {
+    uint64_t base, size, kinds;
+    enum Kind : uint64_t { READ_ERROR = 1, WRITE_ERROR = 2, READ_SILENCE = 4, WRITE_SILENCE = 8 };
+
+    bool is(Kind kind, uint64_t address) const { return address - base < size && kinds & kind; }
+};
+
 class Ram {
 public:
-    Ram(uint8_t* memory, uint64_t base, uint64_t size, uint64_t latency)
-        : m_memory{memory}, m_base{base}, m_size{size}, m_latency{latency} {}
+    Ram(uint8_t* memory, uint64_t base, uint64_t size, uint64_t latency, const Disturbed& disturbed)
+        : m_memory{memory}, m_base{base}, m_size{size}, m_latency{latency}, m_disturbed{disturbed} {}
 
     // What the design did in this cycle.
     void sample(Dut& dut, uint64_t cycle) {
@@ -35,7 +42,8 @@ public:
             Burst& burst = m_writes.front();
             const uint64_t address = burst.address_of_beat();
             const unsigned strobe = port::mem__wstrb(dut);
-            if (!contains(address)) {
+            burst.silent |= m_disturbed.is(Disturbed::WRITE_SILENCE, address);
+            if (!contains(address) || m_disturbed.is(Disturbed::WRITE_ERROR, address)) {
                 burst.error = true;
             } else if (strobe == 0xff) {
                 const uint64_t data = port::mem__wdata(dut);
@@ -46,7 +54,7 @@ public:
                     if (strobe >> lane & 1) m_memory[(address - m_base & ~uint64_t{7}) + lane] = data >> 8 * lane;
             }
             if (burst.beat++ == burst.length) {
-                m_responses.push(burst);
+                if (!burst.silent) m_responses.push(burst);
                 m_writes.pop();
             }
         }
@@ -66,7 +74,8 @@ public:
     void drive(Dut& dut, uint64_t cycle) {
         if (!m_active && m_ar_ready) return;  // nothing changes (but in the first cycle)
         if (!m_r_valid) {
-            m_r_valid = m_reads.count && cycle >= m_reads.front().ready_at;
+            m_r_valid = m_reads.count && cycle >= m_reads.front().ready_at &&
+                        !m_disturbed.is(Disturbed::READ_SILENCE, m_reads.front().address_of_beat());
             port::mem__rvalid(dut) = m_r_valid;
             if (m_r_valid) {
                 const Burst& burst = m_reads.front();
@@ -75,7 +84,8 @@ public:
                 if (contains(address)) std::memcpy(&data, m_memory + (address - m_base & ~uint64_t{7}), 8);
                 port::mem__rdata(dut) = data;
                 port::mem__rid(dut) = burst.id;
-                port::mem__rresp(dut) = contains(address) ? OKAY : DECERR;
+                const bool good = contains(address) && !m_disturbed.is(Disturbed::READ_ERROR, address);
+                port::mem__rresp(dut) = good ? OKAY : DECERR;
                 port::mem__rlast(dut) = burst.beat == burst.length;
             }
         }
@@ -103,7 +113,7 @@ private:
         uint64_t address, ready_at;
         unsigned id, length /* beats - 1 */, size /* log2(bytes) */, kind;
         unsigned beat = 0;
-        bool error = false;
+        bool error = false, silent = false;
 
         uint64_t address_of_beat() const {
             if (kind == FIXED || beat == 0) return address;
@@ -126,6 +136,7 @@ private:
 
     uint8_t* m_memory;
     uint64_t m_base, m_size, m_latency;
+    const Disturbed m_disturbed;
     Queue m_reads, m_writes, m_responses;
     bool m_active = false;
     bool m_r_valid = false, m_b_valid = false, m_ar_ready = false, m_aw_ready = false, m_w_ready = false;

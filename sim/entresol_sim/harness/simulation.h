@@ -22,6 +22,7 @@ struct Setup {
     uint64_t boot_entry, boot_a1, boot_a2;
     uint64_t watchdog;      // cycles without a retired instruction before giving up, 0: never
     uint64_t tohost, fromhost;  // physical addresses, 0: no HTIF
+    Disturbed disturbed;        // memory that misbehaves
 };
 
 // Why `run` returned.
@@ -42,7 +43,7 @@ constexpr uint64_t TOHOST_SETTLE = 100;
 class Simulation {
 public:
     explicit Simulation(const Setup& setup)
-        : m_setup{setup}, m_ram{setup.ram, setup.ram_base, setup.ram_size, setup.ram_latency} {}
+        : m_setup{setup}, m_ram{setup.ram, setup.ram_base, setup.ram_size, setup.ram_latency, setup.disturbed} {}
 
     // Decides on the inputs of the cycle that begins next.  In cycle 0 all inputs are zero.
     void drive(Dut& dut) {

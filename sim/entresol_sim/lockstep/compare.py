@@ -204,6 +204,7 @@ class _Comparison:
         if other is None:
             result.differences = [Difference("end", "", "goes on", "ends")]
             return True
+        depends = self._depends(step)  # on what was before it
         found: list[Difference] = []
         if step.trap != other.trap:
             found.append(Difference("trap", "", _trap(step.trap), _trap(other.trap)))
@@ -222,7 +223,7 @@ class _Comparison:
             found.append(Difference("tval", "tval", step.tval, other.tval))
         consequence = None
         if found:
-            reason = self._explain(found, step, other)
+            reason = self._explain(found, step, other, depends)
             if reason is not None:
                 if reason:
                     result.ended_by = reason
@@ -231,7 +232,7 @@ class _Comparison:
                 return True
             if found[0].kind == "trap":  # both trapped, but not for the same cause: maybe not to the same mode
                 consequence = self._loose_csrs[f"{PREFIX[step.target or 0]}cause"]
-        self._tainted = consequence or self._depends(step)
+        self._tainted = consequence or depends
         self._count(step)
         return False
 
@@ -321,12 +322,13 @@ class _Comparison:
         name = self._csr_names.get(address, "") if address is not None else ""
         return SUBSTITUTES.get(name, name) if (step.mode or HS) & 4 else name
 
-    def _explain(self, found: list[Difference], step: Step, other: Step) -> str | None:
+    def _explain(
+        self, found: list[Difference], step: Step, other: Step, depends: str | None
+    ) -> str | None:  # fmt: skip
         """Account for the differences: None to go on, the deviation that ends the comparison, "" if there is none."""
         row, _ = decode(step.raw) if step.raw is not None else (None, 0)
         context = Context(step, other, self._before, row.name if row else "", self._csr_name(step), self._rcsrs,
                           self._trap, self._version)  # fmt: skip
-        depends = self._depends(step)
         # what traps write follows from their causes, so that only the flow can tell more
         both_trap = found[0].kind == "trap" and step.trap is not None and other.trap is not None
         both_trap = both_trap and not (step.trap ^ other.trap) & INTERRUPT  # type: ignore[operator]

@@ -31,16 +31,17 @@ class Core:
     def __init__(self, config: CoreConfig, ram_size: int, progress: Progress | None = None):
         self.config = config
         self.ram_size = ram_size
-        self._built: tuple[Elaborated, Path] | None = None
+        #: What `Simulator.build` gave, after `build`.
+        self.built: tuple[Elaborated, Path] | None = None
         self._progress = progress
         self._names = {csr.address: csr.name for csr in csr_table(config).values()}
 
     def build(self) -> Path:
         """Build the model; returns its path."""
-        if self._built is None:
+        if self.built is None:
             with Simulator(self.config, ram_size=self.ram_size, progress=self._progress) as simulator:
-                self._built = simulator.build()
-        return self._built[1]
+                self.built = simulator.build()
+        return self.built[1]
 
     def run(self, program: Program, max_cycles: int) -> Iterator[Step]:
         """The steps of `program` from its entry point on, which it is sent to with every register but t0 holding 0,
@@ -51,7 +52,7 @@ class Core:
         """
         self.build()
         records: list[bytes] = []
-        with Simulator(self.config, ram_size=self.ram_size, watchdog=_WATCHDOG, built=self._built) as simulator:
+        with Simulator(self.config, ram_size=self.ram_size, watchdog=_WATCHDOG, built=self.built) as simulator:
             # no device tree, which another machine has elsewhere
             simulator.device_tree(_NO_DEVICE_TREE)
             simulator.load_program(program)
@@ -60,7 +61,7 @@ class Core:
             outcome = Outcome(Result.CYCLE_LIMIT, 0, "")
             while outcome.result is Result.CYCLE_LIMIT and simulator.cycle < max_cycles:
                 outcome = simulator.run(min(simulator.cycle + BATCH, max_cycles))
-                for step in self._steps(b"".join(records)):
+                for step in self.steps(b"".join(records)):
                     started = started or step.pc == program.entry
                     if started:
                         if any(store.paddr is not None and store.paddr >> 12 == _FINISHER for store in step.stores):
@@ -68,7 +69,7 @@ class Core:
                         yield step
                 records.clear()
 
-    def _steps(self, content: bytes) -> list[Step]:
+    def steps(self, content: bytes) -> list[Step]:
         """Records of harness/record.h as steps."""
         names = self._names
         steps: list[Step] = []

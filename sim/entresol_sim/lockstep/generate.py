@@ -117,6 +117,8 @@ class Generator:
         for name in ("mideleg", "hideleg", "mie", "sie", "hie", "vsie", "mip", "sip", "hip", "hvip", "vsip"):
             if "LCOFI" in avoid and name in self.masks:
                 self.masks[name] &= ~(1 << 13)
+        if "hedeleg bits" in avoid and "hedeleg" in self.masks:
+            self.masks["hedeleg"] &= ~(3 << 18)
         for name in ("menvcfg", "henvcfg", "senvcfg"):
             if "FIOM" in avoid and name in self.masks:
                 self.masks[name] &= ~1
