@@ -13,7 +13,7 @@ from .errors import UserError
 
 #: Modules of `entresol_sim.commands`, in the order in which help shows them.  Each has `register(subparsers)`, which
 #: adds a parser whose default `function` takes the parsed arguments and returns the exit status.
-COMMANDS = ("demo", "linux", "run", "bench", "lockstep", "fuzz", "info", "dts", "verilog")
+COMMANDS = ("demo", "linux", "run", "bench", "lockstep", "fuzz", "mutate", "info", "dts", "verilog")
 
 _DESCRIPTION = """\
 Entresol: an RV64 core with the hypervisor extension, and its compiled simulator.
