@@ -255,10 +255,10 @@ class Jobs:
             number = self._waiting.pop(0)
             command, environment = self._commands[number]
             with open(self._messages(number), "wb") as file:
-                # a session of its own, so that its children can be ended with it
+                # a process group of its own, so that its children can be ended with it
                 self._running[number] = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
-                    env=os.environ | environment, start_new_session=True,
+                    env=os.environ | environment, process_group=0,
                 )  # fmt: skip
 
     def _messages(self, number: int) -> Path:

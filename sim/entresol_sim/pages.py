@@ -1,7 +1,7 @@
 """The generated parts of the documentation: `python -m entresol_sim.pages` writes them into a checkout.
 
-Everything comes from the tables of `entresol.isa` and from the configurations, and the performance page from what
-`entresol bench` recorded; tests compare what is checked in.
+Everything comes from the tables of `entresol.isa` and from the configurations, and whole pages from what `entresol
+bench`, `entresol mutate`, `entresol fuzz`, proofs and tests recorded; tests compare what is checked in.
 """
 
 import json
@@ -14,8 +14,10 @@ from entresol.isa.csrs import HPM_EVENTS, Csr, Scope, csr_table
 from entresol.isa.extensions import EXTENSIONS
 from entresol.isa.instructions import INSTRUCTIONS
 
+from . import verification
 from .bench.report import page as performance_page
 from .lockstep.deviations import DEVIATIONS
+from .mutation.report import page as mutation_page
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -138,13 +140,29 @@ def generate(text: str, parts: dict[str, Callable[[], str]]) -> str:
     return text
 
 
+def whole_pages(root: Path) -> dict[Path, str]:
+    """The pages of a checkout that are generated as a whole, by their path in it."""
+    reference = Path("docs/reference")
+
+    def recorded(name: str):
+        return json.loads((root / reference / name).read_text())
+
+    pages = {
+        reference / "performance.md": performance_page(recorded("performance.json")),
+        verification.PAGE: verification.page(root),
+    }
+    if (root / verification.RECORDED / "mutation.json").exists():
+        pages[reference / "mutation.md"] = mutation_page(recorded("verification/mutation.json"))
+    return pages
+
+
 def main() -> None:
     root = Path(__file__).parents[2]
     for path, parts in PARTS.items():
         page = root / path
         page.write_text(generate(page.read_text(), parts))
-    recorded = root / "docs" / "reference" / "performance.json"
-    recorded.with_suffix(".md").write_text(performance_page(json.loads(recorded.read_text())))
+    for whole, text in whole_pages(root).items():
+        (root / whole).write_text(text)
 
 
 if __name__ == "__main__":

@@ -83,9 +83,12 @@ def differences(rows: Mapping[str, dict], committed: Mapping[str, dict]) -> list
 
 
 def write(root: Path, rows: Mapping[str, dict]) -> None:
-    """Writes table, page and picture into a checkout."""
+    """Writes table, page and picture into a checkout, and the page on verification, which counts them."""
+    from . import verification
+
     for path, text in ((JSON, to_json(rows)), (PAGE, page(rows)), (PICTURE, picture(rows))):
         (root / path).write_text(text)
+    (root / verification.PAGE).write_text(verification.page(root))
 
 
 def to_json(rows: Mapping[str, dict]) -> str:

@@ -17,6 +17,9 @@ from amaranth.lib import wiring
 PREFIX = "claim_"
 PROVEN = "SUCCESS!"  # how yosys says it, of a proof and of an induction step alike
 
+#: How many claims were proven since the list was emptied, and to what depth, one row for each `prove`.
+proven: list[tuple[int, str]] = []
+
 
 class Refuted(AssertionError):
     """There is a counterexample; the message has the claims that fail and the values of inputs and claims."""
@@ -69,6 +72,7 @@ def prove(design: wiring.Component, *, induction: bool = False) -> None:
     if "no model found" in possible:
         raise RuntimeError("The assumptions contradict each other.")
     if PROVEN in proof:
+        proven.append((len(claims), "by induction" if induction else "all inputs, combinational"))
         return
     failing = re.findall(rf"\\{PREFIX}(\w+) +0 ", proof)
     if not failing:

@@ -84,7 +84,7 @@ class Worker:
         with open(log, "wb") as output:
             self._process = subprocess.Popen(
                 command, cwd=plan.root, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                pass_fds=(to_worker[0], to_us[1]), start_new_session=True,
+                pass_fds=(to_worker[0], to_us[1]), process_group=0,
             )  # fmt: skip
         os.close(to_worker[0])
         os.close(to_us[1])
@@ -220,6 +220,9 @@ class Campaign:
                 waiting.put((mutant, left))
             else:
                 done += 1
+        known = self.plan.output / "seconds.json"
+        with contextlib.suppress(OSError, ValueError):
+            experience.seconds.update(json.loads(known.read_text()))
         lock = threading.Lock()
         sound: set[str] = set()  # tests that pass without a mutant
         problems: list[BaseException] = []
@@ -251,6 +254,7 @@ class Campaign:
                     with lock:
                         for test, seconds in answer["passed"].items():
                             experience.took(test, seconds)
+                        known.write_text(json.dumps(experience.seconds))
                         experience.learn(mutant, answer["passed"], failed)
                         row = self._row(mutant, answer, digests)
                         journal.write(json.dumps(asdict(row)) + "\n")

@@ -30,6 +30,12 @@ _TIMES, _MORE = 5, 10
 UNKNOWN = 120.0
 #: What tests of other files of a package count for.
 _RELATED = 0.2
+#: Parts of the names of tests that are likely to notice mutants of a package, and of programs that are not.
+_LIKELY = {
+    "privileged": ("traps", "interrupts", "csr", "xret", "worlds", "counters", "stateen", "overflow", "legality"),
+    "mmu": ("sv39", "two_stage", "hlv", "pmp", "worlds", "modes", "translation", "walks", "random"),
+}
+_UNLIKELY = ("alu", "muldiv", "branches", "memory", "atomics", "compressed", "zb", "torture", "lrsc", "misaligned")
 
 
 def directory(test: str) -> str:
@@ -86,7 +92,9 @@ class Experience:
         stem = path.partition("/")[2].removesuffix(".py")
 
         def score(test: str) -> float:
-            guess = 0.5 if stem in test else 0.1
+            guess = 0.3 if stem in test or any(part in test for part in _LIKELY[package]) else 0.1
+            if any(part in test for part in _UNLIKELY) and test.startswith("tests/programs"):
+                guess = 0.01
             noticed = self._noticed[path][test] + _RELATED * self._noticed[package][test] + guess
             tried = self._tried[path][test] + _RELATED * self._tried[package][test] + 1
             return noticed / tried / self.expected(test)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from entresol_sim.pages import PARTS, generate
+from entresol_sim.pages import PARTS, generate, whole_pages
 
 ROOT = Path(__file__).parents[3]
 
@@ -13,6 +13,11 @@ ROOT = Path(__file__).parents[3]
 def test_generated_parts_are_up_to_date(path):
     text = (ROOT / path).read_text()
     assert generate(text, PARTS[path]) == text, "run `python -m entresol_sim.pages`"
+
+
+def test_generated_pages_are_up_to_date():
+    for path, text in whole_pages(ROOT).items():
+        assert (ROOT / path).read_text() == text, f"{path}: run `python -m entresol_sim.pages`"
 
 
 def test_a_missing_marker_is_reported():
