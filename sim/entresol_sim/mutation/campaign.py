@@ -15,15 +15,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
-from entresol.config import get_config
-
-from ..design import soc_design
 from ..errors import UserError
 from ..progress import Progress
 from . import ENVIRONMENT, suites
 from .explained import EXPLAINED
-from .sample import CONFIG, available, choose
-from .sites import Mutant
+from .sample import available, choose
+from .sites import Mutant, files
 
 FAILED, TOO_LONG, CRASHED = "failed", "too long", "crashed"
 
@@ -38,7 +35,7 @@ class Row:
     tests: int = 0
     seconds: float = 0.0
     passed: list[str] = field(default_factory=list)
-    digests: dict[str, str] = field(default_factory=dict)  # of the tests' directories
+    digests: dict[str, str] = field(default_factory=dict)  # of the mutated file, and of the tests
 
 
 @dataclass(frozen=True)
@@ -115,8 +112,9 @@ class Worker:
 
 
 class Campaign:
-    """Tries the mutants of a plan and keeps a journal, so that none is tried twice while neither the hardware nor the
-    tests change.
+    """Tries the mutants of a plan and keeps a journal, so that none is tried twice.  A result counts as long as the
+    mutated file stays as it was and, for one that was noticed, the file of the test that did; for one that was not, as
+    long as nothing changes where the tests are.
 
     Raises:
         UserError: the output directory cannot be used, or a file has no mutants.
@@ -137,10 +135,9 @@ class Campaign:
                 raise UserError(f"There are no mutants of {path!r}: choose among {names}.")
         self.possible = [mutant for mutant in everything if not plan.paths or mutant.path in plan.paths]
         self.mutants = choose(self.possible, plan.seed, plan.count)
-        key = hashlib.sha256()
-        for file in sorted(soc_design(get_config(CONFIG)).sources):
-            key.update(file.read_bytes())
-        self._journal = plan.output / f"mutants-{key.hexdigest()[:16]}.jsonl"
+        sources = {f"{path.parent.name}/{path.name}": path for _, path in files()}
+        self._digests = {name: hashlib.sha256(path.read_bytes()).hexdigest()[:12] for name, path in sources.items()}
+        self._journal = plan.output / "mutants.jsonl"
         self.rows: dict[str, Row] = {}
         if self._journal.exists():
             for line in self._journal.read_text().splitlines():
@@ -149,6 +146,10 @@ class Campaign:
                 except (ValueError, TypeError):
                     continue  # the last line of a process that was killed
                 self.rows[row.name] = row
+        for mutant in self.mutants:
+            row = self.rows.get(mutant.name)
+            if row is not None and row.digests.get(mutant.path) != self._digests[mutant.path]:
+                del self.rows[mutant.name]
         self._progress.finish()
 
     # -- what is left to do
@@ -160,18 +161,24 @@ class Campaign:
             return sorted(guards)
         return sorted(self.plan.tests)
 
-    def _left(self, mutant: Mutant, guards: Sequence[str], digests: dict[str, str]) -> list[str] | None:
-        """The tests that a mutant has not been tried with; None if it was noticed."""
+    def _left(self, mutant: Mutant, guards: Sequence[str]) -> list[str]:
+        """The tests that a mutant has not been tried with; none if it was noticed."""
         row = self.rows.get(mutant.name)
         if row is None:
             return list(guards)
         if row.killed_by is not None:
-            where = suites.directory(row.killed_by)
-            if row.killed_by in guards and row.digests.get(where) == digests[where]:
-                return None
-            return list(guards)
-        same = {where for where, digest in digests.items() if row.digests.get(where) == digest}
-        return [test for test in guards if test not in row.passed or suites.directory(test) not in same]
+            file = row.killed_by.partition("::")[0]
+            return [] if row.killed_by in guards and row.digests.get(file) == self._digest(file) else list(guards)
+        return [test for test in guards if test not in row.passed or not self._is_same(row, suites.directory(test))]
+
+    def _digest(self, path: str) -> str:
+        if path not in self._digests:
+            self._digests[path] = suites.digest(self.plan.root / path)
+        return self._digests[path]
+
+    def _is_same(self, row: Row, path: str) -> bool:
+        """Whether a file or directory of tests is as it was when the row was made."""
+        return row.digests.get(path) == self._digest(path)
 
     # -- doing it
 
@@ -205,7 +212,6 @@ class Campaign:
     def _try_all(self, workers: Sequence[Worker], told: Callable[[Mutant, Row], None]) -> None:
         tests = workers[0].tests
         experience = suites.Experience(tests)
-        digests = {where: suites.digest(self.plan.root, where) for where in {suites.directory(test) for test in tests}}
         by_name = {mutant.name: mutant for mutant in self.mutants}
         for row in self.rows.values():
             if row.name in by_name:
@@ -214,7 +220,7 @@ class Campaign:
         waiting: queue.SimpleQueue[tuple[Mutant, list[str]]] = queue.SimpleQueue()
         total = done = 0
         for mutant in self.mutants:
-            left = self._left(mutant, experience.guards(mutant), digests)
+            left = self._left(mutant, experience.guards(mutant))
             total += 1
             if left:
                 waiting.put((mutant, left))
@@ -256,7 +262,7 @@ class Campaign:
                             experience.took(test, seconds)
                         known.write_text(json.dumps(experience.seconds))
                         experience.learn(mutant, answer["passed"], failed)
-                        row = self._row(mutant, answer, digests)
+                        row = self._row(mutant, answer)
                         journal.write(json.dumps(asdict(row)) + "\n")
                         journal.flush()
                         self.rows[mutant.name] = row
@@ -278,20 +284,20 @@ class Campaign:
         if problems:
             raise problems[0]
 
-    def _row(self, mutant: Mutant, answer: dict, digests: dict[str, str]) -> Row:
+    def _row(self, mutant: Mutant, answer: dict) -> Row:
         failed = answer["failed"]
-        passed = [*answer["passed"], *answer["skipped"]]
+        passed = {*answer["passed"], *answer["skipped"]}
         row = Row(mutant.name, tests=len(passed) + len(failed), seconds=round(sum(answer["passed"].values()), 2))
         if failed:
             row.killed_by, row.how = failed[0], answer.get("how", FAILED)
-            row.digests = {where: digests[where] for where in {suites.directory(failed[0])}}
-            return row
-        before = self.rows.get(mutant.name)
-        earlier = [] if before is None or before.killed_by is not None else [
-            test for test in before.passed
-            if before.digests.get(suites.directory(test)) == digests.get(suites.directory(test))]  # fmt: skip
-        row.passed = sorted({*passed, *earlier})
-        row.digests = {where: digests[where] for where in {suites.directory(test) for test in row.passed}}
+            places = {failed[0].partition("::")[0]}
+        else:
+            before = self.rows.get(mutant.name)
+            if before is not None and before.killed_by is None:
+                passed |= {test for test in before.passed if self._is_same(before, suites.directory(test))}
+            row.passed = sorted(passed)
+            places = {suites.directory(test) for test in passed}
+        row.digests = {mutant.path: self._digests[mutant.path], **{place: self._digest(place) for place in sorted(places)}}
         return row
 
     # -- what came of it

@@ -3,10 +3,9 @@
 import hashlib
 import json
 import os
-import random
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,20 +51,16 @@ def available() -> list[Mutant]:
 
 def choose(mutants: Sequence[Mutant], seed: int, count: int) -> list[Mutant]:
     """`count` of the mutants: `LEAST` of each file, the others at random; the same for the same seed."""
-    by_file: dict[str, list[Mutant]] = defaultdict(list)
-    for mutant in mutants:
-        by_file[mutant.path].append(mutant)
-    chosen = []
-    rest = []
-    for path in sorted(by_file):
-        rows = sorted(by_file[path], key=lambda mutant: mutant.name)
-        random.Random(f"{seed} {path}").shuffle(rows)
-        chosen += rows[:LEAST]
-        rest += rows[LEAST:]
-    random.Random(seed).shuffle(rest)
-    chosen = (chosen + rest)[:count]
-    random.Random(seed).shuffle(chosen)
-    return chosen
+
+    def order(mutant: Mutant) -> str:  # does not depend on which others there are
+        return hashlib.sha256(f"{seed} {mutant.name}".encode()).hexdigest()
+
+    taken: Counter[str] = Counter()
+    first, others = [], []
+    for mutant in sorted(mutants, key=order):
+        (first if taken[mutant.path] < LEAST else others).append(mutant)
+        taken[mutant.path] += 1
+    return sorted((first + others)[:count], key=order)
 
 
 def _main() -> None:

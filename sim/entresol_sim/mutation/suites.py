@@ -43,12 +43,12 @@ def directory(test: str) -> str:
     return test.partition("::")[0].rpartition("/")[0]  # parameters have slashes, too
 
 
-def digest(root: Path, directory: str) -> str:
-    """A name for all that the tests of a directory are made of."""
+def digest(place: Path) -> str:
+    """A name for the content of a file or directory."""
     result = hashlib.sha256()
-    for path in sorted((root / directory).rglob("*")):
+    for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
         if path.is_file() and "__pycache__" not in path.parts:
-            result.update(f"{path.relative_to(root)}:{path.stat().st_size}:".encode() + path.read_bytes())
+            result.update(f"{path.name}:{path.stat().st_size}:".encode() + path.read_bytes())
     return result.hexdigest()[:12]
 
 
