@@ -147,8 +147,8 @@ class Campaign:
                     continue  # the last line of a process that was killed
                 self.rows[row.name] = row
         for mutant in self.mutants:
-            row = self.rows.get(mutant.name)
-            if row is not None and row.digests.get(mutant.path) != self._digests[mutant.path]:
+            known = self.rows.get(mutant.name)
+            if known is not None and known.digests.get(mutant.path) != self._digests[mutant.path]:
                 del self.rows[mutant.name]
         self._progress.finish()
 
@@ -297,7 +297,8 @@ class Campaign:
                 passed |= {test for test in before.passed if self._is_same(before, suites.directory(test))}
             row.passed = sorted(passed)
             places = {suites.directory(test) for test in passed}
-        row.digests = {mutant.path: self._digests[mutant.path], **{place: self._digest(place) for place in sorted(places)}}
+        row.digests = {mutant.path: self._digests[mutant.path]}
+        row.digests |= {place: self._digest(place) for place in sorted(places)}
         return row
 
     # -- what came of it

@@ -56,7 +56,8 @@ def choose(mutants: Sequence[Mutant], seed: int, count: int) -> list[Mutant]:
         return hashlib.sha256(f"{seed} {mutant.name}".encode()).hexdigest()
 
     taken: Counter[str] = Counter()
-    first, others = [], []
+    first: list[Mutant] = []
+    others: list[Mutant] = []
     for mutant in sorted(mutants, key=order):
         (first if taken[mutant.path] < LEAST else others).append(mutant)
         taken[mutant.path] += 1
