@@ -13,7 +13,9 @@ from .errors import UserError
 
 #: Modules of `entresol_sim.commands`, in the order in which help shows them.  Each has `register(subparsers)`, which
 #: adds a parser whose default `function` takes the parsed arguments and returns the exit status.
-COMMANDS = ("demo", "linux", "run", "bench", "lockstep", "fuzz", "mutate", "info", "dts", "verilog")
+COMMANDS = (
+    "demo", "linux", "run", "bench", "lockstep", "fuzz", "mutate", "info", "dts", "verilog", "boards", "build", "area",
+)  # fmt: skip
 
 _DESCRIPTION = """\
 Entresol: an RV64 core with the hypervisor extension, and its compiled simulator.
@@ -24,6 +26,7 @@ Entresol: an RV64 core with the hypervisor extension, and its compiled simulator
   entresol bench traps              what a trap costs, in cycles
   entresol fuzz                     compare random programs with QEMU
   entresol info                     what the core is made of
+  entresol build ulx3s-85f          a bitstream for an FPGA board
 """
 
 _EPILOG = """\

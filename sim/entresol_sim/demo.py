@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from .programs.build import build
@@ -15,9 +16,31 @@ SOURCES = Path(__file__).parent / "programs" / "demo"
 MAX_CYCLES = 200_000_000
 
 
-def program(name: str) -> Path:
-    """The ELF file of one of the demo's programs: "firmware", "hypervisor" or "guest"."""
-    return build([SOURCES / f"{name}.S", SOURCES / f"{name}.c"], SOURCES / f"{name}.ld")
+@dataclass(frozen=True)
+class Layout:
+    """Where in memory the demo is, if not as on QEMU's `virt`: bytes that the firmware keeps to itself from the
+    beginning of RAM (a power of two), the addresses of the hypervisor and of the guest's image, and how many pages the
+    hypervisor has for its guest."""
+
+    firmware_size: int
+    hypervisor: int
+    guest_image: int
+    pool_pages: int
+
+
+def program(name: str, layout: Layout | None = None) -> Path:
+    """The ELF file of one of the demo's programs: "firmware", "hypervisor" or "guest".
+
+    The guest always has the addresses of an image at 0x80400000: loading it elsewhere is all that it takes to have it
+    there.
+    """
+    defines = {}
+    if layout is not None and name == "firmware":
+        defines = {"FIRMWARE_SIZE": layout.firmware_size, "PAYLOAD": layout.hypervisor}
+    elif layout is not None and name == "hypervisor":
+        defines = {"PAYLOAD": layout.hypervisor, "GUEST_IMAGE": layout.guest_image, "POOL_PAGES": layout.pool_pages}
+    sources = [SOURCES / f"{name}.S", SOURCES / f"{name}.c"]
+    return build(sources, SOURCES / f"{name}.ld", defines=defines)
 
 
 def run(config: str = "linux", firmware: str | Path | None = None) -> Outcome:

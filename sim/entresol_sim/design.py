@@ -41,7 +41,8 @@ class Design:
         return digest.hexdigest()[:24]
 
 
-def _hdl_files() -> list[Path]:
+def hdl_files() -> list[Path]:
+    """All Python files of the hardware."""
     spec = find_spec("entresol")
     assert spec is not None and spec.submodule_search_locations is not None
     return [path for root in spec.submodule_search_locations for path in Path(root).rglob("*.py")]
@@ -60,14 +61,15 @@ def soc_design(config: CoreConfig) -> Design:
 
         return Soc(config)
 
-    return Design("entresol_soc", make, config_text(config), _hdl_files())
+    return Design("entresol_soc", make, config_text(config), hdl_files())
 
 
-def soc_device_tree(config: CoreConfig, ram_size: int, bootargs: str | None = None, **options):
+def soc_device_tree(config: CoreConfig, ram_size: int, bootargs: str | None = None, *, interrupt_sources: int = 31,
+                    **options):  # fmt: skip
     """The device tree of that SoC (a `entresol.soc.device_tree.Node`), with `options` of `Soc.device_tree`."""
     from entresol.soc.soc import Soc
 
-    soc = Soc(config)
+    soc = Soc(config, interrupt_sources=interrupt_sources)
     soc._MustUse__used = True  # Amaranth would warn that it is never elaborated
     return soc.device_tree(ram_size, bootargs=bootargs, **options)
 
@@ -80,7 +82,7 @@ def core_design(config: CoreConfig) -> Design:
 
         return Core(config)
 
-    return Design("entresol_core", make, config_text(config), _hdl_files())
+    return Design("entresol_core", make, config_text(config), hdl_files())
 
 
 def to_verilog(component, name: str) -> str:

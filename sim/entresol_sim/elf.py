@@ -44,6 +44,20 @@ def is_elf(content: bytes) -> bool:
     return content[:4] == b"\x7fELF"
 
 
+def read_program(path: str | Path, address: int | None = None, base: int = 0) -> "Program":
+    """The program in an ELF file (see `parse_elf` for `base`), or in a plain binary that goes to `address`.
+
+    Raises:
+        UserError: the file cannot be read, or is not what it should be.
+    """
+    content = read_file(path)
+    if address is None:
+        return parse_elf(content, str(path), base)
+    if is_elf(content):
+        raise UserError(f"{path} is an ELF file, which says itself where it goes: leave out @{address:#x}.")
+    return binary(content, str(path), address)
+
+
 def parse_elf(content: bytes, name: str, base: int = 0) -> Program:
     """The program in an ELF file; `base` is added to addresses of a position-independent file linked at 0.
 

@@ -185,13 +185,7 @@ class Simulator:
         Raises:
             UserError: the file cannot be loaded.
         """
-        content = elf.read_file(path)
-        if address is None:
-            program = elf.parse_elf(content, str(path), self.memory.base)
-        elif elf.is_elf(content):
-            raise UserError(f"{path} is an ELF file, which says itself where it goes: leave out @{address:#x}.")
-        else:
-            program = elf.binary(content, str(path), address)
+        program = elf.read_program(path, address, self.memory.base)
         self.load_program(program)
         return program
 

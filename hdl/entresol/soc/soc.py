@@ -54,26 +54,29 @@ class Soc(wiring.Component):
     of `config` give; the "ram" region is outside, at the AXI4 manager port `mem`.
 
     Parameters: `interrupt_sources` of the PLIC (at least 10: the UART's number); `interrupt_lines`, numbers of the
-    sources that come from outside, bit n of the input `interrupts` being the level of the n-th of them; `core`, a
-    component with the ports of `Core`, for tests.
+    sources that come from outside, bit n of the input `interrupts` being the level of the n-th of them;
+    `uart_divisor`, of the serial line until software sets another; `core`, a component with the ports of `Core`, for
+    tests.
 
     Ports: `guest_interrupts`, levels of the guest external interrupts 1 to `config.geilen`, for an interrupt
     controller that has guest interrupt files (the PLIC has none); `uart_tx`, `uart_rx` streams of bytes,
-    `uart_overrun` (pulse: the sender of `uart_rx` lost a byte), `uart_divisor` (clock cycles in 16ths of a bit; for a
-    serializer); `rtc_tick`: mtime counts the cycles in which it is set; `boot_entry`, `boot_a1`, `boot_a2`: where the
-    boot ROM jumps, with what in a1 and a2 (a0 is mhartid); `finish_valid`: software ended the run, `finish_code` the
-    value it wrote (see `finisher`); `retire`, `events`, `flush_valid`, `flush_done` as the core's.
+    `uart_overrun` (pulse: the sender of `uart_rx` lost a byte), `uart_divisor` (for a serializer: cycles of the
+    UART's reference clock in a 16th of a bit); `rtc_tick`: mtime counts the cycles in which it is set; `boot_entry`,
+    `boot_a1`, `boot_a2`: where the boot ROM jumps, with what in a1 and a2 (a0 is mhartid); `finish_valid`: software
+    ended the run, `finish_code` the value it wrote (see `finisher`); `retire`, `events`, `flush_valid`, `flush_done`
+    as the core's.
 
     Raises:
         ConfigError: a region is missing, or an interrupt number is out of range or taken.
     """
 
     def __init__(self, config: CoreConfig, *, interrupt_sources: int = 31, interrupt_lines: Sequence[int] = (),
-                 core: wiring.Component | None = None):
+                 uart_divisor: int = 1, core: wiring.Component | None = None):
         self.config = config
         self._core = core
         self._sources = interrupt_sources
         self._lines = tuple(interrupt_lines)
+        self._uart_divisor = uart_divisor
         regions = {region.name: region for region in config.regions}
         for name in (*_DEVICES, "ram"):
             if name not in regions:
@@ -119,7 +122,7 @@ class Soc(wiring.Component):
         m.submodules.finisher = finisher = Finisher(bits["finisher"])
         m.submodules.clint = clint = Aclint(bits["clint"])
         m.submodules.plic = plic = Plic(bits["plic"], self._sources)
-        m.submodules.uart = uart = Uart(bits["uart"])
+        m.submodules.uart = uart = Uart(bits["uart"], reset_divisor=self._uart_divisor)
 
         wiring.connect(m, core.axi, demux.axi)
         wiring.connect(m, demux.mem, wiring.flipped(self.mem))
@@ -153,13 +156,13 @@ class Soc(wiring.Component):
         return m
 
     def device_tree(self, ram_size: int, *, bootargs: str | None = None, initrd: tuple[int, int] | None = None,
-                    timebase: int = 10_000_000, clock_frequency: int = 3_686_400,
+                    timebase: int = 10_000_000, clock_frequency: int = 3_686_400, baud: int | None = None,
                     rng_seed: bytes | None = None) -> Node:
         """The device tree of this SoC, for `device_tree.to_dtb` or `to_dts`.
 
         Parameters: `ram_size` in bytes, from the beginning of the "ram" region; `initrd`, first address and the one
-        after the last; `timebase`, ticks of `rtc_tick` a second; `clock_frequency`, of the UART's divisor in Hz;
-        `rng_seed`, entropy for the kernel.
+        after the last; `timebase`, ticks of `rtc_tick` a second; `clock_frequency`, of the UART's reference in Hz;
+        `baud`, the rate that its serial line has at reset in bit/s, if it has one; `rng_seed`, entropy for the kernel.
 
         Raises:
             ConfigError: the RAM does not fit into its region, or the initrd not into the RAM.
@@ -214,6 +217,7 @@ class Soc(wiring.Component):
             "clock-frequency": Cells(clock_frequency),
             "interrupt-parent": Cells(plic),
             "interrupts": Cells(UART_INTERRUPT),
+            **({"current-speed": Cells(baud)} if baud else {}),
         })
         finisher = self._node("finisher", "test", {"compatible": ["sifive,test1", "sifive,test0", "syscon"]})
         soc = Node("soc", {

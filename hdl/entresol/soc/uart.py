@@ -55,7 +55,8 @@ class Uart(wiring.Component):
 
     `tx` and `rx` carry bytes; `rx` is not ready while its FIFO (16 bytes, 1 with the FIFOs disabled) is full, and a
     pulse on `rx_overrun` says that the sender lost a byte meanwhile (LSR.OE).  `divisor` is the divisor latch, in
-    units of 16 clock cycles a bit.  `interrupt` is a level.
+    units of 16 cycles of the reference clock a bit; `reset_divisor` is what it holds until software writes it.
+    `interrupt` is a level.
 
     Registers are 8 bits at consecutive bytes and take only accesses of one byte; others are refused.
 
@@ -67,14 +68,14 @@ class Uart(wiring.Component):
 
     DEPTH = 16
 
-    def __init__(self, addr_width: int, timeout: int = 1024):
+    def __init__(self, addr_width: int, timeout: int = 1024, reset_divisor: int = 1):
         self._timeout = timeout
         super().__init__({
             "bus": In(DeviceBus(addr_width)),
             "tx": Out(stream.Signature(8)),
             "rx": In(stream.Signature(8)),
             "rx_overrun": In(1),
-            "divisor": Out(16, init=1),
+            "divisor": Out(16, init=reset_divisor),
             "interrupt": Out(1),
         })
 

@@ -6,7 +6,8 @@ import re
 import sys
 from pathlib import Path
 
-from entresol.config import CONFIGS
+from entresol.config import CONFIGS, CoreConfig
+from entresol.isa.extensions import EXTENSIONS
 
 from ..errors import UserError
 
@@ -19,6 +20,22 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         "--config", metavar="NAME", default="linux",
         help=f"configuration of the core: {', '.join(CONFIGS)} (default: %(default)s)",
     )  # fmt: skip
+
+
+def add_without(parser: argparse.ArgumentParser) -> None:
+    """Add --without."""
+    parser.add_argument(
+        "--without", metavar="EXTENSION", action="append", default=[],
+        help="leave an extension out of the configuration, with what needs it: h, say (can be repeated)",
+    )  # fmt: skip
+
+
+def without(config: CoreConfig, names: list[str]) -> CoreConfig:
+    """The configuration less the extensions of --without.  Raises `UserError`."""
+    for name in names:
+        if name.lower() not in EXTENSIONS or not config.has(name.lower()):
+            raise UserError(f"{config.name} has no extension {name!r}: entresol info shows what it has.")
+    return config.without(*(name.lower() for name in names)) if names else config
 
 
 def number(text: str) -> int:
@@ -51,6 +68,17 @@ def size(text: str) -> int:
     if not match:
         raise argparse.ArgumentTypeError(f"{text!r} is no size: write 64M, 1G or a number of bytes")
     return int(match[1], 0) << _UNITS[match[2]]
+
+
+def placed(text: str) -> tuple[str, int | None]:
+    """FILE or FILE@ADDR."""
+    path, separator, address = text.rpartition("@")
+    if not separator or os.path.exists(text):
+        return text, None
+    try:
+        return path, int(address, 0)
+    except ValueError:
+        raise UserError(f"{address!r} in {text} is no address: write FILE@0x80200000, say.") from None
 
 
 def check_outputs(outputs: dict[str, str | None]) -> None:

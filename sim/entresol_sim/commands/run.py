@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 
 from ..elf import read_file
@@ -11,7 +10,7 @@ from ..progress import ConsoleProgress
 from ..simulator import Outcome, Result, Simulator
 from ..statistics import MODES
 from ..terminal import Terminal
-from .common import add_config, check_outputs, natural, number, positive, size, write_text
+from .common import add_config, check_outputs, natural, number, placed, positive, size, write_text
 
 _DESCRIPTION = """\
 Runs a program on the simulated SoC, which has the memory map of QEMU's `virt` machine: RAM from 0x80000000, UART
@@ -144,9 +143,9 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _load(simulator: Simulator, arguments: argparse.Namespace) -> None:
     for text in arguments.files:
-        simulator.load(*_placed(text))
+        simulator.load(*placed(text))
     for text in arguments.load:
-        path, address = _placed(text)
+        path, address = placed(text)
         if address is None:
             raise UserError(f"--load {text} has no address: write {text}@0x80200000, say.")
         simulator.load(path, address)
@@ -156,17 +155,6 @@ def _load(simulator: Simulator, arguments: argparse.Namespace) -> None:
         simulator.boot(entry=arguments.entry)
     if arguments.signature is not None:
         simulator.signature_range()
-
-
-def _placed(text: str) -> tuple[str, int | None]:
-    """FILE or FILE@ADDR."""
-    path, separator, address = text.rpartition("@")
-    if not separator or os.path.exists(text):
-        return text, None
-    try:
-        return path, int(address, 0)
-    except ValueError:
-        raise UserError(f"{address!r} in {text} is no address: write FILE@0x80200000, say.") from None
 
 
 def _report(simulator: Simulator, outcome: Outcome, arguments: argparse.Namespace) -> int:

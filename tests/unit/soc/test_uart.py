@@ -5,8 +5,9 @@ import random
 import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
-from soc_bench import DeviceDriver, simulate
+from soc_bench import DeviceDriver, simulate, until
 
+from entresol.soc.ticks import Ticks
 from entresol.soc.uart import Uart
 from entresol.soc.uart_phy import UartReceiver, UartTransmitter
 
@@ -323,16 +324,22 @@ def test_bytes_both_ways_at_random(uart):
 
 
 class Line(wiring.Component):
-    """Transmitter and receiver on one wire."""
+    """Transmitter and receiver on one wire, with `rate` ticks in `clock` cycles."""
 
-    def __init__(self):
+    def __init__(self, rate=1, clock=1):
         super().__init__({})
         self.transmitter, self.receiver = UartTransmitter(), UartReceiver()
+        self.ticks = Ticks(rate, clock)
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.transmitter, m.submodules.receiver = self.transmitter, self.receiver
-        m.d.comb += self.receiver.rxd.eq(self.transmitter.txd)
+        m.submodules.ticks = self.ticks
+        m.d.comb += [
+            self.receiver.rxd.eq(self.transmitter.txd),
+            self.transmitter.tick.eq(self.ticks.tick),
+            self.receiver.tick.eq(self.ticks.tick),
+        ]
         return m
 
 
@@ -374,6 +381,55 @@ def test_serial_line(divisor):
     start = levels.index(0)
     bits = [0, *(values[0] >> bit & 1 for bit in range(8)), 1, 0]
     assert levels[start:start + 16 * divisor * 10] == [bit for bit in bits[:10] for _ in range(16 * divisor)]
+
+
+def test_serial_line_with_a_slower_reference_clock():
+    """The rate is exact in the long run, whatever the clock: 14.7456 MHz out of 25 MHz, divisor 2."""
+    rate, clock, divisor = 576, 1000, 2
+    dut = Line(rate, clock)
+    values = list(b"At any clock.")
+    changes = []
+
+    async def sender(ctx):
+        for divided in (dut.transmitter, dut.receiver):
+            ctx.set(divided.divisor, divisor)
+        for value in values:
+            ctx.set(dut.transmitter.bytes.payload, value)
+            ctx.set(dut.transmitter.bytes.valid, 1)
+            await until(ctx, dut.transmitter.bytes.ready)
+        ctx.set(dut.transmitter.bytes.valid, 0)
+
+    async def line(ctx):
+        cycle, before = 0, 1
+        while True:
+            *_, level = await ctx.tick().sample(dut.transmitter.txd)
+            if level != before:
+                changes.append(cycle)
+            cycle, before = cycle + 1, level
+
+    async def taker(ctx):
+        ctx.set(dut.receiver.bytes.ready, 1)
+        for value in values:
+            *_, payload = await ctx.tick().sample(dut.receiver.bytes.payload).until(dut.receiver.bytes.valid)
+            assert payload == value
+
+    simulate(dut, sender, taker, background=[line])
+    bit = 16 * divisor * clock / rate
+    # bits of a byte are whole bit times apart, within the cycle or two that the reference clock leaves open
+    first = [change for change in changes if change < changes[0] + 9.5 * bit]
+    assert all(abs((change - first[0]) / bit - round((change - first[0]) / bit)) < 3 / bit for change in first)
+
+
+def test_the_divisor_at_reset():
+    dut = Uart(12, reset_divisor=8)
+
+    async def bench(ctx):
+        assert ctx.get(dut.divisor) == 8
+        driver = DeviceDriver(dut.bus)
+        await driver.write(ctx, LCR, 1, 0x80)
+        assert await driver.read(ctx, DATA, 1) == 8
+
+    simulate(dut, bench)
 
 
 def test_receiver_ignores_glitches_and_bad_stop_bits_and_tells_overruns():

@@ -6,8 +6,10 @@
 #include "common.h"
 
 #define FIRMWARE_BASE 0x80000000ul
-#define FIRMWARE_SIZE 0x20000ul  // a power of two, for a NAPOT region
-#define PAYLOAD 0x80200000ul
+#ifndef FIRMWARE_SIZE  // these can be given to the compiler: see Layout in entresol_sim.demo
+#define FIRMWARE_SIZE 0x20000  // a power of two, for a NAPOT region
+#define PAYLOAD 0x80200000
+#endif
 
 #define FINISHER (*(volatile u32 *)0x100000)
 #define FINISHER_PASS 0x5555
@@ -116,7 +118,7 @@ void firmware_trap(struct call *call) {
 
 void firmware_main(void) {
     // The PMP's first entry that matches decides: nothing for others in here, everything for everybody elsewhere.
-    csr_write(pmpaddr0, (FIRMWARE_BASE | (FIRMWARE_SIZE / 2 - 1)) >> 2);
+    csr_write(pmpaddr0, (FIRMWARE_BASE | (FIRMWARE_SIZE / 2 - 1ul)) >> 2);
     csr_write(pmpaddr1, -1);
     csr_write(pmpcfg0, (PMP_NAPOT | PMP_RWX) << 8 | PMP_NAPOT);
 

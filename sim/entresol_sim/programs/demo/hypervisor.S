@@ -2,6 +2,11 @@
 
 #include "hypervisor.h"
 
+#ifdef PAYLOAD                          // where to link to, if not to 0x80200000
+    .globl  payload
+    .equ    payload, PAYLOAD
+#endif
+
     .section .text.start, "ax"
     .globl _start
 _start:
