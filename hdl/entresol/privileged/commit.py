@@ -142,7 +142,7 @@ class Commit(wiring.Component):
             is_fence.eq(system(SysOp.SFENCE_VMA, SysOp.HFENCE_VVMA, SysOp.HFENCE_GVMA,
                                SysOp.SINVAL_VMA, SysOp.HINVAL_VVMA, SysOp.HINVAL_GVMA)),
             is_wrs.eq(system(SysOp.WRS_NTO, SysOp.WRS_STO)),
-            fence_all.eq(is_csr & csr_writes & csr.csr_fence),
+            fence_all.eq(csr_writes & csr.csr_fence),
             interrupt.eq(self.m_valid & self.m_first & csr.interrupt_valid),
             trap.eq(interrupt | (self.m_valid & (early | (is_lsu & self.lsu_done & self.lsu_faulted)))),
             completed.eq(1),
@@ -237,7 +237,7 @@ class Commit(wiring.Component):
         serialises = Signal()
         m.d.comb += [
             serialises.eq(is_fence_i | is_fence | system(SysOp.SFENCE_INVAL_IR)
-                          | (is_csr & csr_writes & csr.csr_flush)),
+                          | (csr_writes & csr.csr_flush)),
             self.redirect_valid.eq(trap | (retires & (is_xret | serialises))),
             self.redirect_reason.eq(Mux(trap | is_xret, Bubble.TRAP, Bubble.SERIAL)),
         ]
