@@ -119,6 +119,10 @@ class CoreConfig:
                 raise ConfigError(f"{mode} requires {below}: add it to vm_modes.")
             if self.has("shgatpa") and not mode.endswith("x4") and mode + "x4" not in self.vm_modes:
                 raise ConfigError(f"Shgatpa requires {mode}x4 with {mode}: add it to vm_modes or remove 'shgatpa'.")
+        for extension in ("svnapot", "svpbmt"):
+            if self.has(extension) and "sv39" not in self.vm_modes:
+                raise ConfigError(f"{extension.capitalize()} requires Sv39: add 'sv39' to vm_modes or remove "
+                                  f"{extension!r}.")
         if not 0 <= self.hpm_counters <= 29:
             raise ConfigError(f"hpm_counters is {self.hpm_counters}: there can be 0 to 29.")
         if not 0 <= self.geilen <= 63:

@@ -75,6 +75,7 @@ class Model:
             ("input_left", c_uint64, c_void_p),
             ("input_open", None, c_void_p, c_int),
             ("request_flush", None, c_void_p),
+            ("guest_interrupts", None, c_void_p, c_uint64),
             ("tohost", c_uint64, c_void_p),
             ("set_tohost", None, c_void_p, c_uint64),
             ("watch_fromhost", None, c_void_p),
@@ -139,6 +140,10 @@ class Model:
     def request_flush(self) -> None:
         """Have the caches written back: `run` will stop with `Stop.FLUSHED`."""
         self._lib.entresol_request_flush(self._model)
+
+    def set_guest_interrupts(self, levels: int) -> None:
+        """Drive the guest external interrupts from the next cycle on: bit i is number i+1."""
+        self._lib.entresol_guest_interrupts(self._model, levels)
 
     @property
     def tohost(self) -> int:

@@ -13,6 +13,9 @@ REQUIRED = (
     "retire", "events", "flush_valid", "flush_done",
 )  # fmt: skip
 
+#: Inputs that the harness drives where a design has them.
+OPTIONAL = ("guest_interrupts",)
+
 
 @dataclass(frozen=True)
 class Field:
@@ -83,7 +86,8 @@ def storage_bits(width: int) -> int:
 
 
 def header(ports: list[Port], verilated: bool) -> str:
-    """The text of dut.h: the type `Dut`, an accessor `port::NAME` for each port and `PORT::FIELD` for fields.
+    """The text of dut.h: the type `Dut`, an accessor `port::NAME` for each port and `PORT::FIELD` for fields, and
+    functions `drive::NAME` for optional inputs, which do nothing where there is no such input.
 
     `verilated` chooses between the class that Verilator makes and a plain structure of the same ports.
     """
@@ -102,7 +106,12 @@ def header(ports: list[Port], verilated: bool) -> str:
         # Verilator spells two underscores in a row differently
         member = name.replace("__", "___05F") if verilated else name
         lines.append(f"inline auto& {name}(Dut& dut) {{ return dut.{member}; }}")
-    lines += ["} // namespace port"]
+    lines += ["} // namespace port", "namespace drive {"]
+    for name in OPTIONAL:
+        there = any(port.name == name for port in ports)
+        body = f"port::{name}(dut) = value;" if there else ""
+        lines.append(f"inline void {name}(Dut& dut, uint64_t value) {{ {body} }}")
+    lines += ["} // namespace drive"]
     for port in ports:
         if port.fields:
             lines += [f"namespace {port.name} {{"]

@@ -413,6 +413,19 @@ class Simulator:
             f"{MODES.get(counters.last_mode, '?')} at cycle {counters.last_cycle}; {waits}"
         )
 
+    def guest_interrupts(self, levels: int) -> None:
+        """Drive the guest external interrupts from now on: bit n of `levels` is the level of number n, as in hgeip.
+
+        Raises:
+            UserError: the configuration has not so many, or none at all.
+        """
+        count = self.config.geilen if self._is_soc else 0
+        if not count:
+            raise UserError("There are no guest external interrupts: choose a configuration with geilen above 0.")
+        if levels < 0 or levels & 1 or levels >> count + 1:
+            raise UserError(f"{levels:#x} are no levels of {count} guest external interrupts: use bits 1 to {count}.")
+        self._start().set_guest_interrupts(levels >> 1)
+
     def flush(self) -> None:
         """Have the caches written back, so that `memory` shows what the program wrote.
 

@@ -54,10 +54,20 @@ def test_interrupts(monkeypatch, simulator, cases):
     simulate(monkeypatch, "bench_interrupts", simulator, cases)
 
 
+#: Every test function, for each mode: some minutes each under Icarus.
+PARTS = [
+    *((module, f"{function}/mode={mode}")
+      for module, function in (("bench_exceptions", "exceptions_from"), ("bench_interrupts", "interrupts_in"),
+                               ("bench_interrupts", "priorities_in"))
+      for mode in ("M", "HS", "U", "VS", "VU")),
+    ("bench_interrupts", "interrupt_between_instructions"),
+]  # fmt: skip
+
+
 @pytest.mark.nightly
-@pytest.mark.parametrize("module", ["bench_exceptions", "bench_interrupts"])
-def test_everything_on_icarus(monkeypatch, module):
-    simulate(monkeypatch, module, "icarus", ALL)
+@pytest.mark.parametrize("module, testcase", PARTS, ids=[name for _, name in PARTS])
+def test_everything_on_icarus(monkeypatch, module, testcase):
+    simulate(monkeypatch, module, "icarus", ALL, testcase=testcase)
 
 
 @pytest.mark.nightly

@@ -55,6 +55,9 @@ CHOICES: Mapping[str, str] = {
     "STATEEN_WARL_ACCESS": "Writable are SE in all four, and ENVCFG; what the other bits control is not there.",
     # cmo
     "CACHE_BLOCK_SIZE": "64 bytes.",
+    "cbo_physical_address_constraints": "Where PMP splits a block, operations on it are access faults. PMAs are those "
+                                        "of whole pages.",
+    **dict.fromkeys(("cbp_access", "prefetch_operating_block"), "Prefetches are ignored: they access nothing."),
     # a-st-ext, rv32
     **dict.fromkeys(
         ("a_domain_specific_ordering", "a_no_aq_rl", "a_acquire_semantics", "a_release_semantics",
@@ -62,9 +65,26 @@ CHOICES: Mapping[str, str] = {
          "fence_cons_ok"),
         "Accesses take effect in program order, and one to I/O waits for its response: nothing is left to order.",
     ),
+    "sc_failed_side_effects": "A failing SC is translated like one that succeeds, and sets A and D where hardware "
+                              "does.",
+    # rvwmo
+    **dict.fromkeys(
+        ("rvwmo_obeyed", "rvwmo_ppo", "rvwmo_progress_axiom"),
+        "The only hart's accesses take effect in program order: that is the global memory order.",
+    ),
+    "rvwmo_misaligned_ldst_memops": "One operation within an aligned doubleword, otherwise two.",
+    # intro
+    "EE_IMPL_FLEX": "What the configuration names is hardware. What is missing is an illegal instruction, with itself "
+                    "in xtval, for software to do.",
+    # zicsr
+    **dict.fromkeys(
+        ("zicsr_memory_access_ordering", "zicsr_strongly_ordered"),
+        "CSR accesses and memory accesses, those to I/O included, take effect in program order.",
+    ),
     "LR_RESERVATION_SET_SIZE": "The addressed word or doubleword.",
     "MISALIGNED_ATOMICITY_GRANULE_SIZE": "None.",
-    "NTL_TRAP_BEHAVIOR": "NTL hints are ignored.",
+    **dict.fromkeys(("NTL_TRAP_BEHAVIOR", "NTL_range", "NTL_Zicob_prefetch_outer"), "NTL hints are ignored."),
+    "MISALIGNED_LDST_CONTAINED_OR_FATAL_TRAP": "Contained: what is refused is an exception that software handles.",
     # counters
     "HPM_PLATFORM_SPECIFIC_IMPL": "As many counters of 64 bits as the configuration says, of the events in "
                                   "`entresol.observe`.",
@@ -148,6 +168,17 @@ CHOICES: Mapping[str, str] = {
     "PMA_MO_DYN": "No: all I/O is strongly ordered, as if on channel 1.",
     "PMP_GRANULARITY": "4 bytes.",
     "pmp_sfence_required": "Not required: a write of a PMP register makes the MMU forget by itself.",
+    "pmp_speculative_translations": "Translations are kept with what the PMP says of them; a write of a PMP register "
+                                    "makes the MMU forget both.",
+    "pmp_mmode_only_regions": "None is hardwired: every PMP entry can be written.",
+    "pmp_misaligned_access_behavior": "All parts are checked before the first has an effect.",
+    "pma_imprecise_ok": "No need: all access faults are precise, those by error responses of a bus included.",
+    "pma_idp_mm": "Main memory is read and written by whole cache lines.",
+    **dict.fromkeys(
+        ("pma_idp_implicit_ok", "PMA_IDP_IMPLICIT_SZ"),
+        "Nothing is read implicitly from I/O: fetches and page-table reads there are access faults. Of memory, whole "
+        "cache lines of 64 bytes are.",
+    ),
     "PMA_MM_IFETCH": "Main memory can be executed.",
     "MSTATUS_XPP_WARL": "MPP holds 0, 1 and 3; a write of 2 makes it 0.",
     "MSTATUS_TVM_WARL": "Writable.",
@@ -191,6 +222,17 @@ CHOICES: Mapping[str, str] = {
     "SIP_WARL": "SSIP and LCOFIP are writable as far as mideleg gives them; SEIP and STIP are read-only.",
     "SIE_WARL": "SEIE, STIE, SSIE and LCOFIE are writable as far as mideleg gives them.",
     "ASIDLEN": "16 bits.",
+    **dict.fromkeys(
+        ("Svpbmt_io_pma_nc_pbmt_obey_rvwmo", "Svpbmt_io_pma_nc_pbmt_treated_as_io_and_memory",
+         "Svpbmt_memory_pma_io_pbmt_treated_as_io_and_memory",
+         "Svpbmt_noncacheable_aliasing_may_weaken_ordering",
+         "Svpbmt_noncacheable_aliasing_fence_prevents_ordering_loss"),
+        "Accesses take effect in program order whatever their memory type: nothing is left to order.",
+    ),
+    **dict.fromkeys(
+        ("Svpbmt_cacheable_aliasing_may_cause_coherence_loss", "uncached_ignores_cached"),
+        "Before an uncached access the line that the cache has is written back and dropped: no coherence is lost.",
+    ),
 }  # fmt: skip
 
 _NOT_APPLICABLE: dict[str, tuple[str, ...]] = {
@@ -222,11 +264,7 @@ _NOT_APPLICABLE: dict[str, tuple[str, ...]] = {
     "about bits of misa that can be cleared, and none can": (
         "misa_extensions_disabling", "misa_extensions_impl_def", "misa_extensions_disabling_def",
         "misa_extensions_dependencies", "misa_inc_ialign", "mepc_bit1_dyn_ialign_op", "sepc_op_mask_ialign32",
-        "mul_misa_M_dis",
-    ),
-    "about IALIGN=32, and with compressed instructions it is 16": (
-        "taken_cti_misaligned_exc", "jump_misaligned_exception", "branch_misaligned_taken_exception",
-        "branch_misaligned_untaken_exception", "cond_br_no_ia_misaligned_exc_not_taken",
+        "mul_misa_M_dis", "Zmmul_misa_m",
     ),
     "of Zfinx, Zcmt, Sscsrind, Ssaia or an IMSIC, Sdtrig's scontext, Ssqosid or custom state, none of which is there": (
         "stateen0_c_op", "stateen0_fcsr_op", "stateen0_fcsr0_misa_f0_illegal_fpu_instr", "stateen0_jvt_op",
@@ -251,6 +289,13 @@ _NOT_APPLICABLE: dict[str, tuple[str, ...]] = {
         "Svrsw60t59b_reserved_bits_60_59", "Svrsw60t59b_h_g_stage_reserved_bits", "Svrsw60t59b_depends_on_sv39",
     ),
     "about memory that is big-endian": ("ldst_big_endian_op",),
+    "about devices that write to memory, of which there are none": (
+        "sc_device_write_failure", "sc_other_device_write_fail",
+    ),
+    "about interrupt controllers that set SSIP, of which there are none": ("mip_ssip_intr_ctrl",),
+    "about side effects of reading a CSR, and no CSR has any": ("zicsr_rd_x0",),
+    "about what the memory model does not say": ("rvwmo_only_mainmem", "rvwmo_excludes_overlap_widths"),
+    "about floating-point accesses of more than XLEN bits, of which there are none": ("rvwmo_fp_gt_xlen_memops",),
     "of Zbc, Zbkb or Zbkx, which are not implemented": (
         "zbc_clmul_clmulh_results", "zbc_clmulr_results", "zbkx_lookup_table_model", "zbkx_indexing_behavior",
         "clmul_enc", "clmul_op", "clmulh_enc", "clmulh_op", "clmulr_enc", "clmulr_op", "pack_enc", "pack_op",
@@ -275,7 +320,7 @@ _NOT_APPLICABLE: dict[str, tuple[str, ...]] = {
     ),
     "about harts without mcountinhibit": ("mcountinhibit_not_impl",),
     "about a misaligned atomicity granule, which no memory here has": (
-        "pma_mag_def", "pma_mag_insts", "pma_mag_op_within", "pma_mag_op_implicit",
+        "pma_mag_def", "pma_mag_insts", "pma_mag_op_within", "pma_mag_op_implicit", "rvwmo_misaligned_in_atomic_pma",
     ),
     "about attributes configured while running, which there are none of": ("pma_rtcfg_mmr",),
     "about a PMP grain coarser than four bytes": (
@@ -332,6 +377,7 @@ _NOT_APPLICABLE: dict[str, tuple[str, ...]] = {
     "about the state of a vector unit, and there is none": (
         "vsstatus_vs_op", "mstatus_vs_op", "mstatus_vs_acc", "mstatus_vs_wr", "MSTATUS_VS_IMPRECISE",
         "MSTATUS_VS_NO_CHANGE_DIRTY", "pma_mag_op_vec", "rvwmo_v_multi_memops",
+        "rvwmo_p_multi_memops",
     ),
     "about FS and VS that are read-only zero; here they can be written": ("mstatus_sd_rdonly0",),
     "about the state of a floating-point unit, and there is none yet": (

@@ -136,6 +136,7 @@ uint64_t entresol_input_left(Model* model) { return model->simulation.input().si
 void entresol_input_open(Model* model, int open) { model->simulation.set_input_open(open); }
 
 void entresol_request_flush(Model* model) { model->simulation.request_flush(); }
+void entresol_guest_interrupts(Model* model, uint64_t levels) { model->simulation.set_guest_interrupts(levels); }
 uint64_t entresol_tohost(Model* model) { return model->simulation.tohost(); }
 void entresol_set_tohost(Model* model, uint64_t value) { model->simulation.set_tohost(value); }
 void entresol_watch_fromhost(Model* model) { model->simulation.watch_fromhost(); }

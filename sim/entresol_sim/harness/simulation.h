@@ -65,6 +65,7 @@ public:
         port::uart_rx__valid(dut) = receiving;
         if (receiving) port::uart_rx__payload(dut) = m_input.front();
         port::flush_valid(dut) = m_flushing;
+        drive::guest_interrupts(dut, m_guest_interrupts);
     }
 
     // Takes the settled outputs of a cycle.  Returns whether to stop before its end; `why` then says why.
@@ -106,6 +107,8 @@ public:
     // Whether more console input may come: then waiting in WFI is not a hang.
     void set_input_open(bool open) { m_input_open = open; }
     void request_flush() { m_flushing = true; }
+    // Levels from the next cycle on: bit i is guest external interrupt i+1.
+    void set_guest_interrupts(uint64_t levels) { m_guest_interrupts = levels; }
     // Ask for a flush when the program next writes to fromhost.
     void watch_fromhost() { m_watch_fromhost = true; }
     // tohost was read or cleared by the host: what it holds now.
@@ -220,6 +223,7 @@ private:
     std::deque<uint8_t> m_input;
     bool m_input_open = false;
     uint64_t m_divider = 0;
+    uint64_t m_guest_interrupts = 0;
     uint64_t m_counted = 0; // cycles attributed to a mode
     uint64_t m_idle = 0;    // 1/WFI_PATIENCE cycles without a retired instruction
     uint64_t m_tohost = 0;

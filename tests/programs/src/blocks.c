@@ -91,6 +91,58 @@ static void management(void) {
         }
 }
 
+// A load right behind sees what the operation did.
+static void order(void) {
+    for (int step = 0; step < 3; step++)
+        for (int operation = INVAL; operation <= ZERO; operation += operation == FLUSH ? 2 : 1) {
+            context("a load behind, step and operation", step, operation);
+            u64 seen, address = (u64)data + 128 + 8 * step;
+            *(volatile u64 *)address = 1;
+            probe_insn(M, CBO(FLUSH), 0, address);
+#define SEQUENCE(insn)                                                                                          \
+    __asm__ volatile("mv a1, %1\nld %0, 0(a1)\nsd %2, 0(a1)\n.word " #insn "\nld %0, 0(a1)"                      \
+                     : "=&r"(seen) : "r"(address), "r"(2ul) : "a1", "memory")
+            switch (operation) {
+                case INVAL: SEQUENCE(0x0005a00f); break;
+                case CLEAN: SEQUENCE(0x0015a00f); break;
+                case FLUSH: SEQUENCE(0x0025a00f); break;
+                default: SEQUENCE(0x0045a00f);
+            }
+            equal(seen, operation == INVAL ? 1 : operation == ZERO ? 0 : 2);
+        }
+}
+
+// Prefetches fetch nothing: what was not in the cache is missed as before, and a device does not notice.
+static void no_prefetch(void) {
+    csr_write(mcountinhibit, 0);
+    csr_write(mhpmevent3, DCACHE_MISS);
+    for (int kind = 0; kind < 4; kind++) {
+        if (kind == 2) continue;
+        for (int negative = 0; negative < 2; negative++) {
+            context("no prefetch, kind", kind, negative);
+            u64 place = (u64)data + 512, base = negative ? place + 64 : place - 64;
+            u32 insn = PREFETCH(kind) | (negative ? -64u : 64u) << 20;
+            WORD(64) = 3;
+            probe_insn(M, CBO(FLUSH), 0, place);
+            check(completed(probe_insn(M, insn, 0, base)));
+            u64 before = csr_read(mhpmcounter3), value = WORD(64), after = csr_read(mhpmcounter3);
+            equal(value, 3);
+            equal(after - before, 1);
+        }
+    }
+    // source 10 is pending, and a read would claim it
+    volatile u32 *plic = (volatile u32 *)PLIC;
+    plic[10] = 1;
+    plic[0x2000 / 4] = BIT(10);
+    ((volatile u8 *)UART)[1] = 2;
+    for (int i = 0; i < 1000 && !(plic[0x1000 / 4] & BIT(10)); i++) {
+    }
+    for (int kind = 0; kind < 4; kind++)
+        if (kind != 2) check(completed(probe_insn(M, PREFETCH(kind), 0, PLIC + 0x200000)));
+    check(plic[0x1000 / 4] & BIT(10));
+    ((volatile u8 *)UART)[1] = 0;
+}
+
 static void prefetches(void) {
     static const u64 places[] = {(u64)data, (u64)data + 1, 0, 8, NOWHERE, UART, -1};
     for (int i = 0; i < 5; i++)
@@ -190,7 +242,9 @@ void main(void) {
     permissions();
     zero();
     management();
+    order();
     prefetches();
+    no_prefetch();
     faults();
     pmp_splits();
 }

@@ -51,6 +51,18 @@ void main(void) {
     u32 high = time[1];
     check(high == MTIME >> 32 || high + 1 == MTIME >> 32);
 
+    // accesses to CSRs and to devices take effect in program order
+    if (!deviates(SPIKE, "its time is another")) {
+        context("order", 0, 0);
+        for (int i = 0; i < 300; i++) {
+            u64 first, second, third, last;
+            __asm__ volatile("csrr %0, time\nld %1, 0(%4)\ncsrr %2, time\nld %3, 0(%4)"
+                             : "=&r"(first), "=&r"(second), "=&r"(third), "=&r"(last) : "r"(&MTIME) : "memory");
+            check(first <= second && second <= third && third <= last);
+            for (int j = 0; j < i % 10; j++) __asm__ volatile("");
+        }
+    }
+
     // asleep until the timer
     context("wfi", 0, 0);
     u64 wake = MTIME + 20;

@@ -224,6 +224,62 @@ static void execute_readable(void) {
         }
 }
 
+// What is not an access of an instruction is not masked: reads of page tables, the addresses in them, and the vector
+// of a trap.
+static void unmasked(void) {
+    csr_write(medeleg, BIT(ECALL_U));
+    for (enum field field = MSECCFG; field < FIELDS; field++) set(field, 3);
+    static const u64 far = BIT(55) | BIT(52) | BIT(48);  // of a physical address: within PMLEN = 16, and of no memory
+    csr_write(satp, ATP(root));
+    csr_write(vsatp, ATP(vs_root));
+    u64 *table = new_page(), here = (u64)data & -MEGA;
+    code_offset = 0;
+    for (int i = 0; i < 4; i++) {
+        // 0: as it should be, 1: the address of a table, 2: that of a page, 3: that of a guest's page
+        context("page tables", i, 0);
+        csr_write(hgatp, i == 3 ? ATP(g_root) : 0);
+        root[6] = vs_root[6] = PTE((u64)table | (i == 1 ? far : 0), PTE_V);
+        table[0] = PTE(i == 3 ? 6 * GIGA : here | (i == 2 ? far : 0), bits);
+        g_root[6] = PTE(2 * GIGA | far, bits | PTE_U);
+        fence_all();
+        for (enum mode mode = i == 3 ? VS : HS; mode <= VS; mode += VS - HS) {
+            struct trap *trap = probe_insn(mode, LD, 0, 6 * GIGA + (u64)&data[0][1] - here);
+            if (i) {
+                equal(trap->cause, LOAD_ACCESS);
+                equal(trap->tval, 6 * GIGA + (u64)&data[0][1] - here);
+            } else {
+                check(completed(trap));
+            }
+        }
+    }
+    csr_write(hgatp, 0);
+    csr_write(satp, 0);
+    csr_write(vsatp, 0);
+    fence_all();
+    // vectors hold what was written, and lead there
+    context("vectors", 0, 0);
+    csr_write(stvec, TAG | (u64)supervisor_trap);
+    equal(csr_read(stvec), TAG | (u64)supervisor_trap);
+    struct trap *trap = probe_insn(U, ECALL, 0, 0);
+    equal(trap->handler, M);
+    equal(trap->cause, INSTRUCTION_ACCESS);
+    equal(trap->tval, TAG | (u64)supervisor_trap);
+    equal(trap->epc, TAG | (u64)supervisor_trap);
+    equal(csr_read(scause), ECALL_U);
+    csr_write(stvec, supervisor_trap);
+    csr_write(vstvec, TAG | (u64)guest_trap);
+    equal(csr_read(vstvec), TAG | (u64)guest_trap);
+    csr_write(vstvec, guest_trap);
+    u64 vector = csr_read(mtvec);
+    csr_write(mtvec, TAG | vector);
+    equal(csr_read(mtvec), TAG | vector);
+    csr_write(mtvec, vector);
+    csr_write(mepc, TAG | 4);
+    equal(csr_read(mepc), TAG | 4);
+    for (enum field field = MSECCFG; field < FIELDS; field++) set(field, 0);
+    csr_write(medeleg, 0);
+}
+
 void main(void) {
     csr_write(medeleg, 0);
     if (deviates(QEMU, "7.2 has none of it")) return;
@@ -237,4 +293,5 @@ void main(void) {
     all_accesses();
     misaligned();
     execute_readable();
+    unmasked();
 }

@@ -14,12 +14,23 @@ WAIT(without_sto, "sc.d t0, t0, (a0)", "0x01d00073");
 CODE(hints, "li a0, 5\n.word 0x0100000f\n"                               // pause
             "add x0, x0, x2\nadd x0, x0, x3\nadd x0, x0, x4\nadd x0, x0, x5");  // NTL
 
+// NTL before every kind of access: loads, stores, AMOs, blocks, prefetches; and in a loop of LR and SC, which ends.
+#define NTL "add x0, x0, x2\n"
+CODE(accesses, NTL "ld t0, 0(a0)\naddi t0, t0, 1\n" NTL "sd t0, 0(a0)\n" NTL "amoadd.d t1, t0, (a0)\n"
+               NTL ".word 0x0025200f\n" NTL ".word 0x00156013\n"  // cbo.flush, prefetch.r
+               NTL "ld a0, 0(a0)");
+CODE(loop, "1: " NTL "lr.d t0, (a0)\naddi t0, t0, 3\nadd x0, x0, x5\nsc.d t1, t0, (a0)\nbnez t1, 1b\n"
+           "addi a1, a1, -1\nbnez a1, 1b");
+
 void main(void) {
     if (deviates(QEMU, "version 7.2 has no Zawrs")) return;
     csr_write(mcounteren, 1);
     csr_write(hcounteren, 1);
     csr_write(scounteren, 1);
     csr_write(mideleg, BIT(SSI));
+    csr_write(menvcfg, 0xf0);  // block operations
+    csr_write(henvcfg, 0xf0);
+    csr_write(senvcfg, 0xf0);
     for (int i = 0; i < 5; i++)
         for (int refused = 0; refused < 4; refused++) {
             context("mode, TW and VTW", modes[i], refused);
@@ -53,5 +64,11 @@ void main(void) {
             }
             equal(probe(modes[i], (u64)hints, 0, 0, 0, 0)->a0, 5);
             check(completed(&last_trap));
+            data[0] = 20;
+            equal(probe(modes[i], (u64)accesses, here, 0, 0, 0)->a0, 42);
+            check(completed(&last_trap));
+            probe(modes[i], (u64)loop, here, 10, 0, 0);
+            check(completed(&last_trap));
+            equal(data[0], 72);
         }
 }

@@ -7,10 +7,16 @@ from entresol.config import get_config
 from entresol.execute.execute_stage import ExecuteStage
 from entresol.isa.control import BranchOp, Unit
 
+#: rs1 and rs2 with which each of them is taken, and not
+OPERANDS = {
+    BranchOp.BEQ: ((5, 5), (5, 6)), BranchOp.BNE: ((5, 6), (5, 5)), BranchOp.BLT: ((5, 6), (6, 5)),
+    BranchOp.BGE: ((6, 5), (5, 6)), BranchOp.BLTU: ((5, 6), (6, 5)), BranchOp.BGEU: ((6, 5), (5, 6)),
+    BranchOp.JAL: ((0, 0), None), BranchOp.JALR: ((0x1000, 0), None),
+}  # fmt: skip
 
-def reports(config, target, taken):
-    """What M gets of a BEQ at 0x1000: `misaligned` and `result`."""
-    dut = ExecuteStage(config)
+
+def reports(dut, op, target, taken):
+    """What M gets of a control transfer at 0x1000: `misaligned` and `result`."""
     found = []
 
     async def testbench(ctx):
@@ -18,9 +24,10 @@ def reports(config, target, taken):
         ctx.set(dut.m_free, 1)
         ctx.set(dut.x.fetched.pc, 0x1000)
         ctx.set(dut.x.control.unit, Unit.BRANCH)
-        ctx.set(dut.x.control.op, BranchOp.BEQ)
+        ctx.set(dut.x.control.op, op)
         ctx.set(dut.x.imm, target - 0x1000)
-        ctx.set(dut.x.rs1, 0 if taken else 1)
+        ctx.set(dut.x.rs1, OPERANDS[op][not taken][0])
+        ctx.set(dut.x.rs2, OPERANDS[op][not taken][1])
         await ctx.tick()
         found.extend((ctx.get(dut.m.misaligned), ctx.get(dut.m.result)))
 
@@ -31,12 +38,20 @@ def reports(config, target, taken):
     return tuple(found)
 
 
-@pytest.mark.parametrize("target, taken, expected", [
-    (0x1802, True, (1, 0x1802)), (0x1802, False, (0, 0x1004)), (0x1804, True, (0, 0x1004)),
-])  # fmt: skip
-def test_without_compressed_instructions(target, taken, expected):
-    assert reports(get_config("small").without("c"), target, taken) == expected
+@pytest.mark.rule(
+    "taken_cti_misaligned_exc", "jump_misaligned_exception", "branch_misaligned_taken_exception",
+    "branch_misaligned_untaken_exception", "cond_br_no_ia_misaligned_exc_not_taken",
+)
+def test_without_compressed_instructions():
+    config = get_config("small").without("c")
+    for op, (_, untaken) in OPERANDS.items():
+        assert reports(ExecuteStage(config), op, 0x1802, True) == (1, 0x1802), op
+        assert reports(ExecuteStage(config), op, 0x1804, True) == (0, 0x1004), op
+        if untaken is not None:
+            assert reports(ExecuteStage(config), op, 0x1802, False) == (0, 0x1004), op
 
 
+@pytest.mark.rule("jump_misaligned_c_no_exception", "branch_misaligned_c_no_exception")
 def test_with_compressed_instructions():
-    assert reports(get_config("small"), 0x1802, True) == (0, 0x1004)
+    for op in OPERANDS:
+        assert reports(ExecuteStage(get_config("small")), op, 0x1802, True) == (0, 0x1004), op

@@ -661,6 +661,7 @@ class Faulty(Program):
         return self.start, VS_MODE, False
 
 
+@pytest.mark.rule("ziccif_fetch_mechanism", "ziccif_pma_application")
 @pytest.mark.parametrize("last", [NOP, ADD])
 def test_fault_at_the_end_of_a_page(last):
     """An instruction that ends with the page comes, one that crosses faults at its second half."""
@@ -677,6 +678,7 @@ def test_fault_at_the_end_of_a_page(last):
     assert set(world.seen) == {(Faulty.BAD - 2 if last == ADD else Faulty.BAD, Faulty.BAD)}
 
 
+@pytest.mark.rule("ziccif_fetch_mechanism")
 def test_narrow_pages_deliver_every_instruction():
     """Where only four bytes are permitted at a time, instructions of both sizes and at any place come, one by one."""
     places, pc = {}, Faulty.GOOD - 0x30
@@ -693,6 +695,51 @@ def test_narrow_pages_deliver_every_instruction():
     world.run(bench)
     assert {pc for _, pc in world.valid_at} == set(world.lines)
     assert world.mispredicted == 1 and world.instructions > 45
+
+
+class Changing(Follower):
+    """Code that somebody else writes all the time: at any moment each word is one of two instructions."""
+
+    WORDS = (0x0000_0033, 0xFFF5_8513)
+    part = 4  # bytes that change as a whole
+
+    def halfword(self, paddr):
+        if paddr % self.part == 0:
+            self.word = self.random.choice(self.WORDS)
+        return self.word >> 8 * (paddr % 4) & 0xFFFF
+
+    def where(self):
+        return BASE + 4 * self.random.randrange(64), S_MODE, self.random.random() < 0.5
+
+    def deliver(self, ctx):
+        got = ctx.get(self.frontend.instr.payload)
+        assert got.pc == self.pc and got.raw in self.WORDS, f"{got.raw:08x} at {got.pc:x}"
+        self.idle = 0
+        self.instructions += 1
+        self.pc += 4
+
+
+@pytest.mark.rule("ziccif_if_atomicity")
+@pytest.mark.parametrize("slow", [False, True])
+def test_aligned_words_are_fetched_whole(slow):
+    def play(world):
+        world.trap, world.stall = 0.1, 0.2
+        world.jump = world.where()
+
+        async def bench(ctx):
+            for _ in range(700):
+                await world.cycle(ctx)
+
+        world.run(bench)
+
+    world = Changing(get_config("small"), slow=slow)
+    play(world)
+    assert world.instructions > 50 and world.events["miss"] > 10
+    # were it halves that change, that would be seen
+    world = Changing(get_config("small"), slow=slow)
+    world.part = 2
+    with pytest.raises(AssertionError, match="at 8000"):
+        play(world)
 
 
 def test_bus_error_faults_the_fetch_and_is_not_cached():

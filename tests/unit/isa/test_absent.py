@@ -2,6 +2,7 @@
 
 What each one brings is listed here by hand, from the manual."""
 
+import itertools
 from fnmatch import fnmatchcase
 
 import pytest
@@ -13,6 +14,8 @@ from entresol.isa.csrs import Kind, csr_table
 from entresol.isa.decoder import Decoder
 from entresol.isa.extensions import ALWAYS, EXTENSIONS, closure
 from entresol.isa.instructions import INSTRUCTIONS, configured
+from entresol.isa.privilege import Priv
+from entresol.privileged.csr_access import CsrAccess
 
 MAX = CONFIGS["max"]
 COUNTERS = [f"hpmcounter{number}" for number in range(3, 32)]
@@ -94,6 +97,13 @@ def test_every_extension_is_listed():
             assert row.name in MAX.present, f"{row.name} is implemented, so it belongs into the configuration max"
 
 
+def simulate(component, testbench):
+    simulator = Simulator(component)
+    simulator.add_testbench(testbench)
+    simulator.run()
+
+
+@pytest.mark.rule("zihpm_op_sz_mode_acc_partition")
 @pytest.mark.parametrize("extension", sorted(MAX.extensions - set(ALWAYS)))
 def test_what_is_left_out_is_gone(extension):
     config = MAX.without(extension)
@@ -114,6 +124,25 @@ def test_what_is_left_out_is_gone(extension):
     assert changed == expected
 
 
+@pytest.mark.parametrize("extension", sorted(name for name in EFFECTS if EFFECTS[name][1]))
+def test_registers_that_are_left_out_are_illegal(extension):
+    """In every mode, and not virtual instructions in V=1, whatever enables them."""
+    access = CsrAccess(MAX.without(extension))
+
+    async def testbench(ctx):
+        ctx.set(access.valid, 1)
+        for control in access.controls:
+            ctx.set(getattr(access, control.replace(".", "_")), control.split(".")[1] not in ("tvm", "vtvm"))
+        for name in EFFECTS[extension][1].split():
+            ctx.set(access.addr, csr_table(MAX)[name].address)
+            for priv, v, write in itertools.product((Priv.M, Priv.S, Priv.U), (0, 1), (0, 1)):
+                ctx.set(access.mode, {"priv": priv, "v": v and priv is not Priv.M})
+                ctx.set(access.write, write)
+                assert (ctx.get(access.illegal), ctx.get(access.virtual)) == (1, 0), name
+
+    simulate(access, testbench)
+
+
 @pytest.mark.rule("menvcfg_cbze_rdonly0", "menvcfg_cbcfe_rdonly0", "menvcfg_cbie_rdonly0", "menvcfg_stce_rdonly0")
 def test_the_smallest_core_decodes_only_its_own():
     config = CoreConfig("least", frozenset(ALWAYS), vm_modes=frozenset({"sv39"}))
@@ -125,9 +154,7 @@ def test_the_smallest_core_decodes_only_its_own():
             there = closure(ALWAYS).issuperset(row.extensions)
             assert ctx.get(decoder.control.illegal) == (not there), row.name
 
-    simulator = Simulator(decoder)
-    simulator.add_testbench(testbench)
-    simulator.run()
+    simulate(decoder, testbench)
     assert not compressed.configured(config.extensions)
     registers = fields(config)
     assert registers["menvcfg"] == registers["senvcfg"] == 1  # FIOM

@@ -41,6 +41,8 @@ def test_named_configurations_are_sound(config):
     (BASE | {"zca"}, "add 'c'"),
     (BASE - {"zifencei"}, "add 'zifencei'"),
     (BASE | {"zcb"}, "Zcb requires Zca: add 'zca'"),
+    pytest.param(BASE - {"zicsr"} | {"zihpm"}, "requires Zicsr: add 'zicsr'",
+                 marks=pytest.mark.rule("hpm_counter_op_sz_mode_dependency")),
 ])
 def test_a_bad_choice_is_answered_with_advice(extensions, advice):
     problem = check(extensions, False)
@@ -68,6 +70,7 @@ def test_implied_extensions_satisfy_requirements():
     assert check(BASE | {"c", "zcb"}, False) is None
 
 
+@pytest.mark.rule("base_integer_variants")
 def test_isa_string_is_in_canonical_order():
     config = of("i", "m", "a", "c", "h", "s", "u", "svinval", "sstc", "zba", "zicsr", "zifencei", "zcb", "shtvala",
                 "smepmp")
@@ -91,6 +94,10 @@ def test_misa():
     ({"hpm_counters": 30}, "0 to 29"),
     ({"geilen": 64}, "0 to 63"),
     ({"extensions": BASE, "vm_modes": frozenset({"sv39"}), "geilen": 1}, "add 'h'"),
+    pytest.param({"extensions": BASE | {"svnapot"}, "vm_modes": frozenset()}, "Svnapot requires Sv39: add 'sv39'",
+                 marks=pytest.mark.rule("Svnapot_depends_Sv39")),
+    pytest.param({"extensions": BASE | {"svpbmt"}, "vm_modes": frozenset()}, "Svpbmt requires Sv39: add 'sv39'",
+                 marks=pytest.mark.rule("Svpbmt_depends_Sv39")),
     ({"vm_modes": frozenset({"sv39", "sv48", "sv39x4"})}, "Shgatpa requires sv48x4"),
 ])
 def test_numbers_and_modes_that_cannot_be(changes, advice):

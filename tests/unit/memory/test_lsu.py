@@ -95,7 +95,8 @@ def stream(bench, lsu, seed, size=4096, ways=1, count=250, ptw=0.0, gap=0.2, hot
     "zicclsm_misaligned_support", "lr_w_op", "sc_w_success", "sc_w_failure", "sc_reservation_invalidate",
     "sc_failed_as_store", "lr_sc_rv64", "amo_operand_size", "amo_alignment", "LR_SC_ALIGNMENT", "pma_mm_rw",
     "pma_mm_mandatory_sz", "pma_amo_levels", "pma_amo_sz_support", "PMA_CACHE_MM_ALL_ATOMICS", "ziccamoa_pma_amo_req",
-    "sc_pairs_latest_lr", "rvwmo_ld_val_axiom", "rvwmo_single_hart_op",
+    "sc_pairs_latest_lr", "rvwmo_ld_val_axiom", "rvwmo_single_hart_op", "rvwmo_obeyed", "rvwmo_ppo",
+    "rvwmo_progress_axiom", "rvwmo_sc_fail_no_memop", "pma_idp_mm",
 )
 def test_random_stream(bench, lsu, seed, size, ways):
     dut = stream(bench, lsu, seed, size, ways, ptw=0.03)
@@ -106,6 +107,7 @@ def test_random_stream_on_a_quick_bus(bench, lsu):
     stream(bench, lsu, 7, 1024, 4, stall=0.0, read_latency=(0, 0), write_latency=(0, 0), gap=0.0)
 
 
+@pytest.mark.rule("rvwmo_aligned_amo_memop")
 def test_random_stream_with_a_busy_walker(bench, lsu):
     dut = stream(bench, lsu, 8, 512, 1, ptw=0.4, gap=0.0, count=200)
     assert len(dut.ptw_log) > 50 and dut.clean_done > 5

@@ -69,7 +69,8 @@ def uncached(lsu, nc):
 
 
 @pytest.mark.rule("Svpbmt_noncacheable_aliasing_no_coherence_loss", "Svpbmt_obeys_mem_ordering",
-                  "Svpbmt_memory_pma_io_pbmt_strong_io_ordering", "Svpbmt_aliasing_attribute")
+                  "Svpbmt_memory_pma_io_pbmt_strong_io_ordering", "Svpbmt_aliasing_attribute",
+                  "Svpbmt_cacheable_aliasing_may_cause_coherence_loss", "uncached_ignores_cached")
 @pytest.mark.parametrize("nc", [True, False])
 def test_uncached_main_memory_stays_coherent(bench, lsu, nc):
     """Stores and loads of the same doublewords, cached and uncached: the bus sees every uncached one, with its size and
@@ -91,6 +92,11 @@ def test_uncached_main_memory_stays_coherent(bench, lsu, nc):
         assert dut.bus.load(RAM + 0x100) == 2
         await dut.run(lsu.Op(STORE, 0x10108, 3, 3), lsu.Op(LOAD, 0x20100, 3))
         assert dut.bus.load(RAM + 0x108) == 3
+        # nor does a copy in it count that is older than memory
+        await dut.run(lsu.Op(LOAD, 0x10100, 3))
+        dut.bus.memory[RAM + 0x100] = 4
+        dut.reference.store(RAM + 0x100, 4)
+        assert (await dut.run(lsu.Op(LOAD, 0x20100, 3)))[0].rdata == 4
 
     scene(bench, lsu, scenario, pages=uncached(lsu, nc))
 
@@ -151,7 +157,8 @@ def test_pointer_masking_of_the_second_page(bench, lsu, op, physical, pmm, width
     scene(bench, lsu, scenario, pages={last >> 12: lsu.Page(RAM >> 12), following >> 12: lsu.Page((RAM >> 12) + 3)})
 
 
-@pytest.mark.rule("pma_non_cacheable", "pma_mo_io_chan_1", "pma_mo_io_chan_other", "PMA_MO_DYN", "pma_mo_io_chan_0")
+@pytest.mark.rule("pma_non_cacheable", "pma_mo_io_chan_1", "pma_mo_io_chan_other", "PMA_MO_DYN", "pma_mo_io_chan_0",
+                  "ldst_atomicity_for_aligned", "rvwmo_single_copy_atomic", "rvwmo_aligned_memop")
 def test_io_accesses_have_their_size_and_order(bench, lsu):
     async def scenario(dut):
         ops = []
@@ -170,22 +177,29 @@ def test_io_accesses_have_their_size_and_order(bench, lsu):
     "pma_mo_io_chan_1", "menvcfg_fiom_fence_op", "menvcfg_fiom_atomic_op", "menvcfg_fiom_fence_presuc_op",
     "senvcfg_fiom_op", "senvcfg_fiom_op_atomic", "henvcfg_fiom_op", "henvcfg_fiom_order", "a_acquire_semantics",
     "a_release_semantics", "a_seq_cst_semantics", "a_no_aq_rl", "a_domain_specific_ordering", "amo_release_consistency",
-    "fence_op", "fence-tso_op", "fence-tso_ordering_rw_rw_ok", "fence_cons_ok",
+    "fence_op", "fence-tso_op", "fence-tso_ordering_rw_rw_ok", "fence_cons_ok", "Svpbmt_io_pma_nc_pbmt_obey_rvwmo",
+    "Svpbmt_io_pma_nc_pbmt_treated_as_io_and_memory", "Svpbmt_memory_pma_io_pbmt_treated_as_io_and_memory",
+    "Svpbmt_noncacheable_aliasing_may_weaken_ordering", "Svpbmt_noncacheable_aliasing_fence_prevents_ordering_loss",
 )
-def test_io_write_has_its_response_before_the_next_access(bench, lsu):
+@pytest.mark.parametrize("second", [0x20008, 0x30008, 0x10008], ids=["the same", "PBMT=NC", "PBMT=IO"])
+def test_io_write_has_its_response_before_the_next_access(bench, lsu, second):
+    """Whatever makes it an access to I/O."""
     async def scenario(dut):
-        dut.queue.extend([lsu.Op(STORE, 0x20000, 3, 1), lsu.Op(STORE, 0x20008, 3, 2), lsu.Op(LOAD, 0x20000)])
+        dut.queue.extend([lsu.Op(STORE, 0x20000, 3, 1), lsu.Op(STORE, second, 3, 2), lsu.Op(LOAD, 0x20000),
+                          lsu.Op(STORE, second + 8, 3, 2), lsu.Op(LOAD, second), lsu.Op(STORE, 0x20008, 3, 2)])
         most = 0
         while dut.queue or dut.current is not None:
             await dut.cycle()
             most = max(most, len(dut.bus.responses) + len(dut.bus.beats) + len(dut.bus.addresses))
         assert most == 1
 
-    scene(bench, lsu, scenario, pages={0x20: lsu.Page(IO >> 12, io=True)}, io=lambda address: address < RAM,
-          write_latency=(20, 20), read_latency=(20, 20))
+    pages = {0x20: lsu.Page(IO >> 12, io=True), 0x30: lsu.Page(IO >> 12, io=True, nc=True),
+             0x10: lsu.Page(RAM >> 12, io=True)}
+    scene(bench, lsu, scenario, pages=pages, io=lambda address: address < RAM, write_latency=(20, 20),
+          read_latency=(20, 20))
 
 
-@pytest.mark.rule("pma_precise_recom")
+@pytest.mark.rule("pma_precise_recom", "pma_imprecise_ok")
 @pytest.mark.parametrize(("op", "size"), [(LOAD, 3), (STORE, 3), (LOAD, 0), (STORE, 0)])
 def test_bus_error_of_io_is_an_access_fault(bench, lsu, op, size):
     async def scenario(dut):
@@ -225,7 +239,7 @@ def test_bus_error_in_a_part_of_a_crossing_access(bench, lsu, op, bad_line, expe
     scene(bench, lsu, scenario, bad=lambda address: address & ~63 == bad_line)
 
 
-@pytest.mark.rule("zicclsm_misaligned_support")
+@pytest.mark.rule("zicclsm_misaligned_support", "pmp_misaligned_access_behavior")
 @pytest.mark.parametrize("op", [LOAD, STORE])
 def test_fault_in_the_second_page_changes_nothing(bench, lsu, op):
     async def scenario(dut):
@@ -237,7 +251,7 @@ def test_fault_in_the_second_page_changes_nothing(bench, lsu, op):
     scene(bench, lsu, scenario, pages={0x10: lsu.Page(RAM >> 12), 0x11: lsu.Page(0x80001, read=False, write=False)})
 
 
-@pytest.mark.rule("zicclsm_misaligned_support", "PMA_MAG_OP_LDST")
+@pytest.mark.rule("zicclsm_misaligned_support", "PMA_MAG_OP_LDST", "rvwmo_misaligned_ldst_memops")
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_every_misaligned_position(bench, lsu, size):
     async def scenario(dut):
@@ -285,7 +299,7 @@ def test_reservation_clear_makes_the_next_sc_fail(bench, lsu):
     scene(bench, lsu, scenario)
 
 
-@pytest.mark.rule("sc_retire_permission", "sc_failed_as_store")
+@pytest.mark.rule("sc_retire_permission", "sc_failed_as_store", "sc_failed_side_effects")
 def test_failing_sc_needs_store_permission(bench, lsu):
     async def scenario(dut):
         outcome, = await dut.run(lsu.Op(SC, 0x10000))

@@ -27,7 +27,7 @@ def large(level):
     return ppn, (DATA + 5 << 12) - (ppn << 12)
 
 
-@pytest.mark.parametrize("mode", rules(("{}_va_signext", "{}_va_sz")))
+@pytest.mark.parametrize("mode", rules(("{}_va_signext", "{}_va_sz", "{}_sxlen")))
 def test_canonical_addresses(mode):
     """Bits above the topmost translated one are copies of it, or else page faults, for every kind of access."""
     config, machine, tables = native(mode, modes=ALL_MODES)

@@ -40,7 +40,7 @@ def test_latencies_native(modes):
         assert machine_mode.reads == 0 and machine_mode.cycles <= 3, machine_mode
 
 
-@pytest.mark.rule("satp_op_active")
+@pytest.mark.rule("satp_op_active", "sfence_vma_implicit_access")
 def test_tables_are_read_in_their_own_modes_only():
     config, machine, host, tables = guest()
     host.map(machine.satp, 0x1000, DATA)

@@ -35,7 +35,7 @@ def everything() -> CoreConfig:
     """Every extension that has CSRs, and guest external interrupts."""
     base = get_config("small")
     extensions = base.extensions | {"sstc", "svadu", "svade", "svpbmt", "zicbom", "zicboz", "smstateen", "ssstateen",
-                                    "svinval", "sscofpmf", "shlcofideleg"}
+                                    "svinval", "sscofpmf", "shlcofideleg", "smmpm", "smnpm", "ssnpm"}
     return AnyConfig("everything", extensions, geilen=3, hpm_counters=2,
                      vm_modes=frozenset({"sv39", "sv48", "sv39x4", "sv48x4"}))
 

@@ -59,6 +59,7 @@ def test_instructions(bench):
 @pytest.mark.rule(
     "mhpmevent_enc", "mhpmevent_op", "MHPMEVENT_WARL", "MHPMCOUNTER_N_SZ", "mcountinhibit_op", "m_mode_perf_monitoring",
     "HPM_PLATFORM_SPECIFIC_IMPL", "HPM_UNIMPLEMENTED_COUNTER_ACCESS", "hpm_misconfigured_event_behavior",
+    "mhpmevent_sz",
 )
 def test_events(bench):
     async def scenario(b):

@@ -1,11 +1,15 @@
 """What each register holds after writes of ones and zeros, and how fields alias each other.  Masks are from the
 text's register layouts."""
 
+from dataclasses import replace
+
 import pytest
 
 from entresol.config import CONFIGS
 from entresol.isa.control import CsrOp, SysOp
 from entresol.isa.csrs import HPM_EVENTS, csr_table
+
+from .conftest import Bench
 
 ONES = (1 << 64) - 1
 STATUS = 1 << 1 | 1 << 5 | 1 << 8 | 1 << 18 | 1 << 19  # SIE SPIE SPP SUM MXR
@@ -14,7 +18,8 @@ LCOFI = 1 << 13
 XL64 = 2 << 32  # UXL or VSXL
 TVEC = ONES - 2
 CAUSE = 1 << 63 | 0x3F
-ENVCFG = 7 << 61 | 0xF1  # STCE PBMTE ADUE CBZE CBCFE CBIE FIOM
+PMM = 3 << 32
+ENVCFG = 7 << 61 | PMM | 0xF1  # STCE PBMTE ADUE CBZE CBCFE CBIE FIOM
 
 # address: (after writing ones, after writing zeros), with every other register full of ones
 VALUES = {
@@ -31,6 +36,7 @@ VALUES = {
     0x342: (CAUSE, 0),
     0x343: (ONES, 0),
     0x30A: (ENVCFG, 0),  # menvcfg
+    0x747: (PMM, 0),  # mseccfg
     0x34A: (0xFFFF_FFFF, 0),  # mtinst
     0x34B: (ONES >> 2, 0),  # mtval2
     0x30C: (3 << 62, 0), 0x30D: (1 << 63, 0), 0x30E: (1 << 63, 0), 0x30F: (1 << 63, 0),  # mstateen
@@ -44,14 +50,14 @@ VALUES = {
     0x144: (0x222 | LCOFI, 0x220),  # sip: only SSIP and LCOFIP can be written
     0x105: (TVEC, 0),
     0x106: (0x1F, 0),
-    0x10A: (0xF1, 0),
+    0x10A: (PMM | 0xF1, 0),
     0x140: (ONES, 0),
     0x141: (ONES - 1, 0),
     0x142: (CAUSE, 0),
     0x143: (ONES, 0),
     0x14D: (ONES, 0),  # stimecmp
     0x10C: (0, 0), 0x10D: (0, 0), 0x10E: (0, 0), 0x10F: (0, 0),  # sstateen
-    0x600: (0x0070_33C0 | XL64, XL64),  # hstatus, GEILEN = 3
+    0x600: (0x0070_33C0 | 3 << 48 | XL64, XL64),  # hstatus, GEILEN = 3
     0x602: (0xC_B1FE, 0),  # hedeleg: the table's writable bits
     0x603: (0x444 | LCOFI, 0),  # hideleg
     0x604: (0x1444, 0),  # hie
@@ -281,11 +287,11 @@ def test_reserved_values(bench):
 def test_what_a_higher_register_turns_off_reads_as_zero(bench):
     async def scenario(b):
         await b.write(0x60A, ONES)
-        assert b.read(0x60A) == 0xF1
+        assert b.read(0x60A) == 0xF1 | PMM
         for bit in (61, 62, 63):
             await b.write(0x30A, 1 << bit)
             await b.write(0x60A, ONES)
-            assert b.read(0x60A) == 0xF1 | 1 << bit
+            assert b.read(0x60A) == 0xF1 | PMM | 1 << bit
             context = b.get("mmu")
             assert (context.m_adue, context.m_pbmte) == (bit == 61, bit == 62)
             assert (context.h_adue, context.h_pbmte) == (bit == 61, bit == 62)
@@ -304,10 +310,27 @@ def test_what_a_higher_register_turns_off_reads_as_zero(bench):
     bench.run(scenario)
 
 
+@pytest.mark.rule("satp_ppn_sv57_sz", "vsatp_ppn_sv39_sv48_sv57_sz")
+def test_the_widest_mode(everything_config):
+    config = replace(everything_config, pmp_entries=0,
+                     vm_modes=frozenset({"sv39", "sv48", "sv57", "sv39x4", "sv48x4", "sv57x4"}))
+
+    async def scenario(b):
+        for address in (0x180, 0x280):
+            await b.write(address, 10 << 60 | (1 << 60) - 1)
+            assert b.read(address) == 10 << 60 | (1 << 60) - 1  # 16 bits of ASID, 44 of PPN
+            await b.write(address, 11 << 60)
+            assert b.read(address) == 10 << 60 | (1 << 60) - 1
+        await b.write(0x680, 10 << 60 | (1 << 60) - 1)
+        assert b.read(0x680) == 10 << 60 | (1 << 58) - 4
+
+    Bench(config).run(scenario)
+
+
 @pytest.mark.rule(
     "pmp_l_bit_function", "pmp_l_bit_write_protection", "PMPCFG_WARL", "pmp_cfg_rv64_layout", "PMPADDR_WARL",
     "PMP_A_L_RST", "hgatp_op_hfence_gvma", "pmp_entry_structure", "pmp_addr_registers", "pmp_addr_encoding",
-    "pmp_sfence_required", "satp_op_sfence_vma",
+    "pmp_sfence_required", "satp_op_sfence_vma", "pmp_speculative_translations", "pmp_mmode_only_regions",
 )
 def test_pmp(bench):
     async def scenario(b):
@@ -350,11 +373,12 @@ def test_writes_that_flush(bench):
             b.attempt(address, True, op, operand)
             return b.get("csr_flush")
 
-        for address in (0x180, 0x280, 0x680, 0x30A, 0x60A, 0x10A):
+        for address in (0x180, 0x280, 0x680, 0x30A, 0x60A, 0x10A, 0x747):
             assert flushes(address, 0)
         for address in (0x305, 0x340, 0x341, 0x304, 0x344, 0x302, 0x303, 0x603, 0x306, 0x105, 0x104):
             assert not flushes(address, ONES)
-        for address, bits in ((0x300, {11, 12, 17, 18, 19, 39}), (0x100, {18, 19}), (0x200, {18, 19}), (0x600, {8})):
+        for address, bits in ((0x300, {11, 12, 17, 18, 19, 39}), (0x100, {18, 19}), (0x200, {18, 19}),
+                              (0x600, {8, 48, 49})):
             for bit in range(64):
                 assert flushes(address, 1 << bit, CsrOp.RS) == (bit in bits), (hex(address), bit)
                 assert not flushes(address, 1 << bit, CsrOp.RC)

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from entresol_sim import Console, Result, UserError
+from entresol_sim import Console, Result, Simulator, UserError
 
 BASE = 0x8000_0000
 DATA = BASE + 0x8000
@@ -49,6 +49,15 @@ def test_console(both, ops):
 def test_finisher(machine, ops, value, status, text):
     outcome = machine((ops.FINISH, value)).run(1000)
     assert outcome.status == status and text in outcome.text
+
+
+def test_guest_interrupts_are_those_of_the_configuration(machine, ops):
+    for simulator in (machine((ops.FINISH, PASS)), Simulator("small")):
+        with pytest.raises(UserError, match="choose a configuration with geilen above 0"):
+            simulator.guest_interrupts(2)
+    for levels in (1, 0x200, -2):
+        with pytest.raises(UserError, match="use bits 1 to 8"):
+            Simulator("max").guest_interrupts(levels)
 
 
 def test_same_cycles_in_both_simulators(machine, ops):
