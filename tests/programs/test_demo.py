@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from entresol.config import get_config
 from entresol_sim import Console, Simulator
 from entresol_sim.demo import program
+from entresol_sim.fpga.contents import demo, ram_contents
+from entresol_sim.fpga.flow import find_board
+from entresol_sim.fpga.system import SystemChoice, bench_design
 
 QEMU = shutil.which("qemu-system-riscv64")
 OPENSBI = Path("/usr/lib/riscv64-linux-gnu/opensbi/generic")
@@ -57,6 +61,26 @@ def test_demo(config: str):
     text = simulate(config, program("firmware"))
     check(text)
     assert text.startswith("firmware: M-mode")
+
+
+@pytest.mark.parametrize("config", ["small", pytest.param("linux", marks=pytest.mark.nightly)])
+def test_demo_on_a_board(config: str):
+    """The very design that `entresol build` makes a bitstream of, with the contents of its RAM: the console comes from
+    the pin of the serial line."""
+    core, board = get_config(config), find_board("ulx3s-85f")
+    contents = ram_contents(core, board.ram_size, 115_200, demo(core))
+    choice = SystemChoice(core, board.clock, board.ram_size, contents, 115_200)
+    console = Console()
+    with Simulator(core, design=bench_design(choice)) as simulator:
+        outcome = simulator.run(50_000_000, console)
+        # the line was busy most of the time: 10 bits for each character
+        assert simulator.cycle > len(console.output) * 10 * board.clock / 115_200
+    assert outcome.status == 0, outcome.text
+    text = console.output.decode()
+    check(text)
+    assert text.startswith("firmware: M-mode")
+    shares = re.findall(r"^  (?:guest|hypervisor|firmware) +\d+ +(\d+) %", text.replace("\r", ""), re.MULTILINE)
+    assert 97 <= sum(map(int, shares)) <= 100 and len(shares) == 3
 
 
 @needs_opensbi

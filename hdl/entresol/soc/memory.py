@@ -14,8 +14,8 @@ class AxiRam(wiring.Component):
     """RAM in block RAM behind an AXI4 subordinate port: `size` bytes at `base`, first filled with `init`.
 
     `size` is a multiple of 4096, and `base` of the power of two that holds `size`.  Reads and writes go on side by
-    side, one beat a cycle; the first read data comes two cycles after the address was taken.  Accesses beyond the
-    RAM are answered DECERR.
+    side, one beat a cycle, except that a read waits while its doubleword is written; the first read data comes two
+    cycles after the address was taken.  Accesses beyond the RAM are answered DECERR.
 
     Raises:
         ValueError: the size does not fit, or `init` is longer than it.
@@ -35,7 +35,7 @@ class AxiRam(wiring.Component):
         m = Module()
         axi = self.axi
         depth = self._region.size // 8
-        # A read and a write of the same place at once have no order in AXI4: synthesis need not provide for them.
+        # A read and a write of the same row never meet (see `collides`): synthesis need not provide for that.
         m.submodules.memory = memory = Memory(shape=64, depth=depth, init=self._init,
                                               attrs={"ram_style": "block", "no_rw_check": 1})
         read_port = memory.read_port()
@@ -53,8 +53,11 @@ class AxiRam(wiring.Component):
         burst = Signal(Burst)
         addressing = Signal()
         advance = Signal()
+        # A block RAM gives neither the old nor the new data of a row that is being written, but a read must give one of
+        # them: it waits for a cycle.
+        collides = Signal()
         m.d.comb += [
-            advance.eq(addressing & (~axi.rvalid | axi.rready)),
+            advance.eq(addressing & (~axi.rvalid | axi.rready) & ~collides),
             axi.arready.eq(~addressing | (advance & (left == 0))),
             read_port.addr.eq(beat[3:]),
             read_port.en.eq(advance),
@@ -80,6 +83,7 @@ class AxiRam(wiring.Component):
         write_size = Signal(2)
         write_burst = Signal(Burst)
         m.d.comb += [
+            collides.eq(writing & axi.wvalid & (write_beat[3:] == beat[3:])),
             axi.awready.eq(~writing & ~axi.bvalid),
             axi.wready.eq(writing),
             write_port.addr.eq(write_beat[3:]),

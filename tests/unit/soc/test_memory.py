@@ -64,6 +64,46 @@ def test_a_beat_each_cycle():
     simulate(dut, bench, background=manager.benches)
 
 
+@pytest.mark.parametrize("delay", range(-2, 3))
+def test_a_row_is_never_read_while_it_is_written(delay):
+    """Then a block RAM's data would be undefined."""
+    dut = AxiRam(BASE, SIZE, 32, bytes(range(64)))
+    axi = dut.axi
+    manager = AxiManager(axi, random.Random(1))
+    read_at, written_at = [], []
+
+    async def watch(ctx):
+        cycle = 0
+        while True:
+            *_, rvalid, wvalid, wready = await ctx.tick().sample(axi.rvalid, axi.wvalid, axi.wready)
+            if rvalid:
+                read_at.append(cycle - 1)  # addressed in the cycle before
+            if wvalid and wready:
+                written_at.append(cycle)
+            cycle += 1
+
+    async def bench(ctx):
+        await ctx.tick().repeat(3)
+        new = [~index & 0xFFFF_FFFF_FFFF_FFFF for index in range(8)]
+        if delay <= 0:
+            line = manager.read(BASE, length=7)
+            if delay:
+                await ctx.tick().repeat(-delay)
+            write = manager.write(BASE, new)
+        else:
+            write = manager.write(BASE, new)
+            await ctx.tick().repeat(delay)
+            line = manager.read(BASE, length=7)
+        await manager.wait(ctx, line, write)
+        for index, value in enumerate(line.data):
+            old = int.from_bytes(bytes(range(8 * index, 8 * index + 8)), "little")
+            assert value == (old if read_at[index] < written_at[index] else new[index])
+
+    simulate(dut, bench, background=[*manager.benches, watch])
+    assert len(read_at) == len(written_at) == 8
+    assert not any(read == write for read, write in zip(read_at, written_at, strict=True))
+
+
 def test_a_ram_that_cannot_be_is_refused():
     for arguments in ((BASE, 100, 32), (0x1000, 0x4000, 32), (BASE, 0x1000, 32, bytes(0x1001))):
         with pytest.raises(ValueError, match="RAM"):
