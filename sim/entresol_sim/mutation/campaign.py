@@ -22,7 +22,10 @@ from .explained import EXPLAINED
 from .sample import available, choose
 from .sites import Mutant, files
 
-FAILED, TOO_LONG, CRASHED = "failed", "too long", "crashed"
+FAILED = "failed"
+#: Seconds of CPU that tests may need for a mutant before the next mutant is tried; most are noticed in less.  What is
+#: left comes when all have had their turn, with the experience from all of them.
+FIRST_TURN = 10
 
 
 @dataclass
@@ -32,8 +35,7 @@ class Row:
     name: str
     killed_by: str | None = None
     how: str | None = None
-    tests: int = 0
-    seconds: float = 0.0
+    left: int = 0  # tests to be tried yet
     passed: list[str] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)  # of the mutated file, and of the tests
 
@@ -217,13 +219,13 @@ class Campaign:
             if row.name in by_name:
                 failed = [row.killed_by] if row.killed_by is not None else []
                 experience.learn(by_name[row.name], row.passed, failed)
-        waiting: queue.SimpleQueue[tuple[Mutant, list[str]]] = queue.SimpleQueue()
+        waiting: queue.SimpleQueue[tuple[Mutant, list[str], bool]] = queue.SimpleQueue()
         total = done = 0
         for mutant in self.mutants:
             left = self._left(mutant, experience.guards(mutant))
             total += 1
             if left:
-                waiting.put((mutant, left))
+                waiting.put((mutant, left, True))
             else:
                 done += 1
         known = self.plan.output / "seconds.json"
@@ -247,12 +249,13 @@ class Campaign:
             try:
                 while not problems:
                     try:
-                        mutant, left = waiting.get_nowait()
+                        mutant, left, first = waiting.get_nowait()
                     except queue.Empty:
                         return
                     with lock:
                         order = experience.order(mutant, left)
-                        limits = [(test, experience.limit(test)) for test in order]
+                        count = experience.affordable(order, FIRST_TURN) if first else len(order)
+                        limits = [(test, experience.limit(test)) for test in order[:count]]
                     answer = worker.run(mutant.number, limits)
                     failed = answer["failed"]
                     if failed and failed[0] not in sound:
@@ -262,10 +265,13 @@ class Campaign:
                             experience.took(test, seconds)
                         known.write_text(json.dumps(experience.seconds))
                         experience.learn(mutant, answer["passed"], failed)
-                        row = self._row(mutant, answer)
+                        row = self._row(mutant, answer, 0 if failed else len(order) - count)
                         journal.write(json.dumps(asdict(row)) + "\n")
                         journal.flush()
                         self.rows[mutant.name] = row
+                        if row.left:
+                            waiting.put((mutant, order[count:], False))
+                            continue
                         done += 1
                         killed = sum(self.rows[each.name].killed_by is not None for each in self.mutants
                                      if each.name in self.rows)  # fmt: skip
@@ -284,10 +290,10 @@ class Campaign:
         if problems:
             raise problems[0]
 
-    def _row(self, mutant: Mutant, answer: dict) -> Row:
+    def _row(self, mutant: Mutant, answer: dict, left: int) -> Row:
         failed = answer["failed"]
         passed = {*answer["passed"], *answer["skipped"]}
-        row = Row(mutant.name, tests=len(passed) + len(failed), seconds=round(sum(answer["passed"].values()), 2))
+        row = Row(mutant.name, left=left)
         if failed:
             row.killed_by, row.how = failed[0], answer.get("how", FAILED)
             places = {failed[0].partition("::")[0]}
@@ -303,14 +309,9 @@ class Campaign:
 
     # -- what came of it
 
-    def survivors(self) -> list[Mutant]:
-        """Mutants that no test noticed."""
-        return [mutant for mutant in self.mutants if self.rows[mutant.name].killed_by is None
-                if mutant.name in self.rows]  # fmt: skip
-
     def figures(self) -> dict:
         """The sums, and the survivors with what explains them."""
-        tried = [mutant for mutant in self.mutants if mutant.name in self.rows]
+        tried = [mutant for mutant in self.mutants if mutant.name in self.rows and not self.rows[mutant.name].left]
         killed = [mutant for mutant in tried if self.rows[mutant.name].killed_by is not None]
 
         def counts(key: Callable[[Mutant], str]) -> dict[str, list[int]]:

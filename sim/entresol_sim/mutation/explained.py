@@ -12,6 +12,10 @@ _REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             f"{_SELECT}ready & self.mideleg & self.hideleg -> ready & self.mideleg",
         ),
     ),
+    (
+        "Equivalent: VS-mode is everywhere refused together with VU-mode, or in addition to it.",
+        ("privileged/legality.py Legality.elaborate: (self.mode.priv == Priv.S) & self.mode.v -> self.mode.v",),
+    ),
 )
 
 #: Why no test notices a mutant, by its name.

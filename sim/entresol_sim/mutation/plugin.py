@@ -80,7 +80,7 @@ class Server:
         _, status = os.waitpid(child, 0)
         if status and running is not None:
             answer["failed"].append(running)
-            timed = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGPROF, signal.SIGALRM)
+            timed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGPROF
             answer["how"] = "too long" if timed else "crashed"
         elif status:
             answer["error"] = "the process that ran the tests ended unexpectedly"
@@ -100,12 +100,10 @@ def _run(number: int, order: list, stop: bool, pipe: int) -> None:
         following = order[position + 1][0] if position + 1 < len(order) else None
         tell("begin", item.nodeid)
         signal.setitimer(signal.ITIMER_PROF, limit)
-        signal.alarm(int(10 * limit) + 60)  # for what waits without using the processor
         begin = time.process_time()
         reports = runtestprotocol(item, nextitem=following, log=False)
         seconds = time.process_time() - begin
         signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.alarm(0)
         if any(report.failed for report in reports):
             tell("failed", item.nodeid)
             if stop:

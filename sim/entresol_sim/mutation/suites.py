@@ -86,6 +86,14 @@ class Experience:
         """Seconds of CPU that it may take."""
         return _TIMES * self.seconds[test] + _MORE if test in self.seconds else UNKNOWN
 
+    def affordable(self, tests: Sequence[str], seconds: float) -> int:
+        """How many of the tests to run in so many seconds of CPU, at least one."""
+        for count, test in enumerate(tests, 1):
+            seconds -= self.expected(test)
+            if seconds <= 0:
+                return count
+        return len(tests)
+
     def order(self, mutant: Mutant, tests: Iterable[str]) -> list[str]:
         """The tests, the one first that is likely to notice most in a second."""
         path, package = mutant.path, mutant.path.partition("/")[0]
