@@ -16,6 +16,7 @@ from entresol.isa.instructions import INSTRUCTIONS
 
 from . import verification
 from .bench.report import page as performance_page
+from .fpga import page as fpga_page
 from .lockstep.deviations import DEVIATIONS
 from .mutation.report import page as mutation_page
 
@@ -147,7 +148,10 @@ def whole_pages(root: Path) -> dict[Path, str]:
     def recorded(name: str):
         return json.loads((root / reference / name).read_text())
 
+    results = json.loads((root / "boards" / "entresol_boards" / "results.json").read_text())
     pages = {
+        reference / "fpga.md": fpga_page.page(results, recorded("area.json")),
+        fpga_page.PICTURE: fpga_page.picture(recorded("area.json")),
         reference / "performance.md": performance_page(recorded("performance.json")),
         verification.PAGE: verification.page(root),
     }

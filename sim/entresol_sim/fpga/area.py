@@ -17,7 +17,7 @@ from entresol.memory.axi import Axi4
 from entresol.soc.system import OnChipSystem
 
 from . import tools
-from .flow import SYNTH_OPTIONS
+from .flow import SYNTH_FIRST, SYNTH_OPTIONS
 from .netlist import allow_collisions, plain_names
 
 #: Which parts the system is divided into, by the beginnings of module names; the first one that fits counts.
@@ -119,7 +119,8 @@ def measure(config: CoreConfig, family: str = "ecp5", what: str = "system", part
     with tempfile.TemporaryDirectory(prefix="entresol-") as scratch:
         directory = Path(scratch)
         (directory / "top.il").write_text(text)
-        script = ["read_rtlil top.il", *keep, f"{SYNTHESIS[family]} -top top", "tee -q -o stat.json stat -json"]
+        script = ["read_rtlil top.il", *keep, "hierarchy -top top", *SYNTH_FIRST, f"{SYNTHESIS[family]} -top top",
+                  "tee -q -o stat.json stat -json"]  # fmt: skip
         (directory / "top.ys").write_text("\n".join(script) + "\n")
         tools.run("YOSYS", ["-q", "top.ys"], directory)
         modules = json.loads((directory / "stat.json").read_text())["modules"]

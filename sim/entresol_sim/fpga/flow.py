@@ -19,8 +19,13 @@ from .system import SystemChoice
 from .tools import ToolError
 
 NAME = "entresol"  # of the files
+#: What yosys does first: `opt -full` finds more in the whole design than the default effort does in its modules.
+SYNTH_FIRST = ("proc", "flatten", "opt -full")
 #: Options of yosys's synth_ecp5: without multiplexers between LUTs, which waste more of them than they save.
 SYNTH_OPTIONS = "-nowidelut"
+
+#: Options of nextpnr: its second router is much faster, and the result is the same every time.
+PLACE_OPTIONS = "--router router2 --seed 1"
 
 #: What nextpnr calls them: what reports call them.
 RESOURCES = {
@@ -110,6 +115,11 @@ def build(board: Board, choice: SystemChoice, out: Path, progress: Progress) -> 
     """
     tools.check_installed()
     check_clock(board, choice.clock)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / f"{NAME}.bit").unlink(missing_ok=True)  # nobody shall take an old one for the result
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror}): choose another --out.") from error
     seconds: dict[str, float] = {}
     begin = time.monotonic()
 
@@ -121,13 +131,11 @@ def build(board: Board, choice: SystemChoice, out: Path, progress: Progress) -> 
     progress.step("elaborating the design (1 of 4)")
     platform = board.platform()
     plan = platform.prepare(
-        BoardTop(board, choice.make(), choice.clock), NAME, debug_verilog=False, synth_opts=SYNTH_OPTIONS,
-        nextpnr_opts=f"--timing-allow-fail --report {NAME}.report.json --seed 1",
+        BoardTop(board, choice.make(), choice.clock), NAME, debug_verilog=False,
+        script_after_read="\n".join(SYNTH_FIRST), synth_opts=SYNTH_OPTIONS,
+        nextpnr_opts=f"--timing-allow-fail --report {NAME}.report.json {PLACE_OPTIONS}",
     )  # fmt: skip
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        bitstream = out / f"{NAME}.bit"
-        bitstream.unlink(missing_ok=True)  # nobody shall take an old one for the result
         for name, content in plan.files.items():
             text = content.decode() if isinstance(content, bytes) else content
             (out / name).write_text(plain_names(allow_collisions(text)) if name.endswith(".il") else text)
