@@ -39,6 +39,7 @@ VERILATOR_FLAGS = (
 CXX_FLAGS = ("-std=c++20", "-fPIC", "-mcpu=native", "-fno-sanitize=all", "-fno-exceptions", "-w")
 FAST, SLOW = "-O2", "-O0"
 
+_ELABORATED = ("ports.json", "design.v")
 #: Bytes of generated C++ that are compiled at once.
 _BATCH_SIZE = 1_000_000
 #: Models that were not used for so many days are removed when another one is built.
@@ -75,9 +76,9 @@ def elaborate(
     progress = progress or Progress()
     key = design.key()
     directory = cache_dir("verilog") / key
-    with contextlib.suppress(OSError, ValueError):
+    if _complete(directory, _ELABORATED):
         return _load(design.name, directory)
-    with building("verilog", key, progress) as scratch:
+    with building("verilog", key, progress, _ELABORATED) as scratch:
         if scratch is not None:
             progress.step("elaborating the design")
             if meanwhile is not None:
@@ -90,9 +91,7 @@ def elaborate(
 
 def _load(name: str, directory: Path) -> Elaborated:
     description = ports.from_json(json.loads((directory / "ports.json").read_text()))
-    verilog = directory / "design.v"
-    verilog.stat()
-    return Elaborated(name, verilog, description)
+    return Elaborated(name, directory / "design.v", description)
 
 
 def build_model(elaborated: Elaborated, verilated: bool, trace: bool, progress: Progress, jobs: "Jobs") -> Path:
@@ -114,10 +113,10 @@ def build_model(elaborated: Elaborated, verilated: bool, trace: bool, progress: 
     digest.update(tools_key(trace).encode())
     key = digest.hexdigest()[:24]
     library = cache_dir("models") / key / "model.so"
-    if library.exists():
+    if _complete(library.parent, (library.name,)):
         os.utime(library.parent)
         return library
-    with building("models", key, progress) as scratch:
+    with building("models", key, progress, ("model.so",)) as scratch:
         if scratch is not None:
             remove_old("models")
             _compile(verilog, header, trace, scratch, progress, jobs)
@@ -275,11 +274,19 @@ class Jobs:
         )
 
 
+def _complete(directory: Path, files: Sequence[str]) -> bool:
+    """Whether these files are there and not empty."""
+    try:
+        return all((directory / name).stat().st_size for name in files)
+    except OSError:
+        return False
+
+
 @contextlib.contextmanager
-def building(kind: str, key: str, progress: Progress) -> Iterator[Path | None]:
+def building(kind: str, key: str, progress: Progress, files: Sequence[str] = ()) -> Iterator[Path | None]:
     """A scratch directory that becomes `kind`/`key` in the cache when the block ends well.
 
-    Gives None when another process has meanwhile finished the same.
+    Gives None when another process has meanwhile finished the same, with these `files` in it that are not empty.
     """
     root = cache_dir(kind)
     target = root / key
@@ -291,8 +298,10 @@ def building(kind: str, key: str, progress: Progress) -> Iterator[Path | None]:
                 progress.step("waiting for another process that builds the same")
                 fcntl.flock(lock, fcntl.LOCK_EX)
             if target.exists():
-                yield None
-                return
+                if _complete(target, files):
+                    yield None
+                    return
+                shutil.rmtree(target)  # somebody, or a crash of the machine, has damaged it
             for left in root.glob(f"{key}.tmp-*"):  # of a process that was killed: the lock is ours now
                 shutil.rmtree(left, ignore_errors=True)
             scratch = Path(tempfile.mkdtemp(prefix=f"{key}.tmp-", dir=root))

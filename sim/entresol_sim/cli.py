@@ -1,6 +1,7 @@
 """The command `entresol`."""
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -68,13 +69,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UserError, ConfigError) as error:
         print(f"entresol: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("entresol: interrupted", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # whoever read our output has enough; keep Python from complaining when it closes standard output
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename is not None else ""
+        print(f"entresol: {what}{error.strerror or error}: check the place, and that it has space.", file=sys.stderr)
+        with contextlib.suppress(OSError, ValueError):  # Python shall not try it again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+    except KeyboardInterrupt:
+        print("entresol: interrupted", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Reads programs: ELF files for RV64 and plain binaries."""
 
+import stat
 import struct
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from .errors import UserError
@@ -35,6 +37,9 @@ class Program:
 def read_file(path: str | Path) -> bytes:
     """The content of a file.  Raises `UserError`."""
     try:
+        mode = Path(path).stat().st_mode
+        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):  # which may have no end
+            raise UserError(f"{path} is a device: name a file.")
         return Path(path).read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): check the path.") from error
@@ -82,7 +87,8 @@ def parse_elf(content: bytes, name: str, base: int = 0) -> Program:
         raise UserError(f"{name} is an ELF file for another processor (machine {machine}): build it for riscv64.")
     if kind not in (_EXEC, _DYN):
         raise UserError(f"{name} is an ELF file that cannot be run (an object file?): link it first.")
-    loaded = []
+    loaded: list[Segment] = []
+    taken = 0
     for index in range(segments):
         if segment_size < _SEGMENT.size or segment_at + (index + 1) * segment_size > len(content):
             raise truncated
@@ -92,9 +98,15 @@ def parse_elf(content: bytes, name: str, base: int = 0) -> Program:
         if what == _LOAD and memory_size:
             if offset + file_size > len(content) or file_size > memory_size:
                 raise truncated
+            taken += file_size
+            if taken > len(content):  # the same again and again
+                raise truncated
             loaded.append(Segment(address, content[offset : offset + file_size], memory_size))
     if not loaded:
         raise UserError(f"{name} has nothing to load: link it as an executable.")
+    for low, high in pairwise(sorted(loaded, key=lambda segment: segment.address)):
+        if low.address + low.size > high.address:
+            raise UserError(f"{name} has segments that overlap at {high.address:#x}: link it again.")
     move = base if kind == _DYN and min(segment.address for segment in loaded) < base else 0
     symbols = _symbols(content, section_at, section_size, sections, truncated)
     return Program(
@@ -112,9 +124,8 @@ def _symbols(content: bytes, section_at: int, section_size: int, sections: int, 
         raise truncated
     table = [_SECTION.unpack_from(content, section_at + index * section_size) for index in range(sections)]
     symbols = {}
-    for _, kind, _, _, offset, size, link, *_ in table:
-        if kind != _SYMTAB:
-            continue
+    tables = [row for row in table if row[1] == _SYMTAB]
+    for _, _, _, _, offset, size, link, *_ in tables[:1]:  # there is one at most
         if link >= sections or offset + size > len(content):
             raise truncated
         strings_at, strings_size = table[link][4:6]

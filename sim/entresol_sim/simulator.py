@@ -12,6 +12,7 @@
 import enum
 import struct
 import time
+from bisect import bisect, insort
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,8 +199,9 @@ class Simulator:
                     f"{program.name} has a segment at {begin:#x}..{end - 1:#x}, outside RAM ({self.memory.base:#x}.."
                     f"{self.memory.end - 1:#x}): enlarge --ram or link it elsewhere."
                 )
-            for other_begin, other_end, other in self._loaded:
-                if begin < other_end and other_begin < end:
+            behind = bisect(self._loaded, begin, key=lambda other: other[1])
+            for other_begin, _, other in self._loaded[behind : behind + 1]:
+                if other_begin < end:
                     raise UserError(
                         f"{program.name} would overwrite {other} at {max(begin, other_begin):#x}: load one of them "
                         f"elsewhere."
@@ -209,7 +211,7 @@ class Simulator:
         elif self._next_entry is None:
             self._next_entry = program.entry
         for segment in program.segments:
-            self._loaded.append((segment.address, segment.address + segment.size, program.name))
+            insort(self._loaded, (segment.address, segment.address + segment.size, program.name))
             self.memory.write(segment.address, segment.content)
         self.symbols = program.symbols | self.symbols
 

@@ -56,6 +56,11 @@ _MEANS = {
         "OpenSBI, Linux with KVM, and Linux as its guest",
         "what they do not use",
     ),
+    "Robustness": (
+        "tests/robustness",
+        "damaged programs and options, builds killed in every phase, and a bus that answers with errors or not at all",
+        "failures of the host that look like success",
+    ),
     "Mutation": (
         "sim/entresol_sim/mutation",
         "the tests themselves: faults are built into the hardware, and they have to notice",

@@ -22,8 +22,8 @@ def test_the_list_is_in_order(reference):
         assert all(rule in RULES for rule in row.rules), row
 
 
-def context(core: Step, reference: Step, row="ld", csr="", trap: Step | None = None) -> Context:
-    return Context(core, reference, None, row, csr, {}, trap, (7, 2))
+def context(core: Step, reference: Step, row="ld", csr="", trap: Step | None = None, operand=0) -> Context:
+    return Context(core, reference, None, row, csr, {}, trap, (7, 2), operand)
 
 
 def trap(cause: int | None, target=M, mode=M, **more) -> Step:
@@ -52,6 +52,10 @@ RECOGNISED = {
     "write of nothing": [
         (Difference("trap", "", "", ""), context(trap(2), NO, "csrrs", "marchid")),
         (Difference("trap", "", "", ""), context(trap(2), NO, "csrrw", "marchid")),
+    ],
+    "vector modes": [
+        (Difference("csr", "mtvec", 0x1000, 0), context(NO, NO, "csrrw", "mtvec", operand=0x1002)),
+        (Difference("csr", "mtvec", 0x1000, 0), context(NO, NO, "csrrw", "mtvec", operand=0x1000)),
     ],
     "misaligned atomics": [
         (Difference("trap", "", "", ""), context(trap(6), trap(7), "amoadd.d")),
@@ -160,6 +164,7 @@ def test_only_the_bits_named(row: Deviation):
 
 
 MSTATUS, HEDELEG, HIDELEG, HVIP, VSIP, MISA = 0x300, 0x602, 0x603, 0x645, 0x244, 0x301
+VSTVEC = 0x205
 MEPC, MTVEC, MTVAL, MTVAL2, MENVCFG, MIDELEG = 0x341, 0x305, 0x343, 0x34B, 0x30A, 0x303
 _NOWHERE = 1 << 50
 
@@ -188,6 +193,7 @@ SHOWN = {
     "misa.B": [read(MISA)],
     "mip and hvip": [*write(HVIP, 0x440), *write(0x344, 0)],
     "envcfg": [*write(MENVCFG, 1 << 61), read(MENVCFG)],
+    "vector modes": write(VSTVEC, 0x8000_0002),
     "write of nothing": [Op("addi", rd=7), Op("csrrs", rs1=7, csr=0xF12)],
     "CTZW": [*load_immediate(7, 1 << 40), Op("ctzw", rd=6, rs1=7)],
 }  # fmt: skip

@@ -1,11 +1,14 @@
 """Whatever the bus answers, software is told of it as documented: an access fault for an error, wherever it comes, and
 the watchdog's report when no answer comes at all."""
 
+import random
+
 import pytest
 
 from entresol.config import get_config
 from entresol_sim import Simulator
 from entresol_sim.lockstep.core import Core
+from entresol_sim.lockstep.generate import Generator
 from entresol_sim.lockstep.layout import CODE, Block, Image, Label, Op, load_immediate
 from entresol_sim.lockstep.steps import VS, M, Step
 from entresol_sim.simulator import Outcome, Result
@@ -208,3 +211,22 @@ def test_no_answer_to_a_write_back_is_reported(run):
     ops = [*li(7, BAD), Op("sd", rs1=7, rs2=7), Op("cbo.flush", rs1=7), Op("ld", rd=6, rs1=7)]
     outcome, _ = run(ops, address=BAD, size=64, writes="silence")
     assert outcome.result is Result.HUNG and "the data cache or the bus" in outcome.text
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(300))
+def test_random_programs_on_bad_memory(core, seed):
+    """No error makes the core stand still, unless its trap handler is gone; and no silence goes unreported."""
+    rng = random.Random(seed)
+    program = Generator(core.config).generate(seed, 60).program()
+    segment = rng.choice(program.segments)
+    size = rng.choice((8, 64, 4096))
+    address = (segment.address + rng.randrange(segment.size)) // size * size
+    reads, writes = rng.choice((("error", ""), ("", "error"), ("error", "error"), ("silence", ""), ("", "silence")))
+    with Simulator("linux", ram_size=RAM_SIZE, watchdog=20_000, built=core.built) as simulator:
+        simulator.load_program(program)
+        simulator.disturb(address, size, reads, writes)
+        outcome = simulator.run(1_000_000)
+    if outcome.result is Result.HUNG and "silence" not in (reads, writes):
+        assert "the same traps over and over" in outcome.text or "an interrupt (WFI)" in outcome.text
+    assert outcome.result in (Result.PASSED, Result.HUNG, Result.CYCLE_LIMIT)

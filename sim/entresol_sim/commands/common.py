@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from entresol.config import CONFIGS, CoreConfig
@@ -11,6 +12,8 @@ from entresol.isa.extensions import EXTENSIONS
 
 from ..errors import UserError
 
+#: What counts cycles, or things that take some, is smaller.
+_LIMIT = 1 << 48
 _UNITS = {"": 0, "k": 10, "m": 20, "g": 30}
 
 
@@ -46,12 +49,38 @@ def number(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is no number: write 123 or 0x7b") from None
 
 
+def address(text: str) -> int:
+    """A physical address."""
+    value = number(text)
+    if not 0 <= value < 1 << 64:
+        raise argparse.ArgumentTypeError(f"{text} is no address: choose one of 64 bits")
+    return value
+
+
+def _limited(value: int, text: str) -> int:
+    if value >= _LIMIT:
+        raise argparse.ArgumentTypeError(f"{text} is too large: choose less than {_LIMIT:#x}")
+    return value
+
+
 def positive(text: str) -> int:
     """A number of at least 1."""
     value = number(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is too small: choose at least 1")
-    return value
+    return _limited(value, text)
+
+
+def up_to(most: int) -> Callable[[str], int]:
+    """A number of at least 1 and at most `most`."""
+
+    def count(text: str) -> int:
+        value = positive(text)
+        if value > most:
+            raise argparse.ArgumentTypeError(f"{text} is too large: choose at most {most}")
+        return value
+
+    return count
 
 
 def natural(text: str) -> int:
@@ -59,7 +88,7 @@ def natural(text: str) -> int:
     value = number(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is negative: choose at least 0")
-    return value
+    return _limited(value, text)
 
 
 def size(text: str) -> int:
@@ -105,5 +134,13 @@ def write_text(path: str, text: str, option: str) -> None:
         return
     try:
         Path(path).write_text(text)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}): choose another {option}.") from error
+
+
+def write_bytes(path: str, content: bytes, option: str) -> None:
+    """Write an output file.  Raises `UserError`."""
+    try:
+        Path(path).write_bytes(content)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}): choose another {option}.") from error

@@ -1,12 +1,11 @@
 """`entresol dts`: writes the device tree of the SoC."""
 
 import argparse
-from pathlib import Path
 
 from ..design import soc_device_tree
 from ..errors import UserError
 from ..simulator import find_config
-from .common import add_config, check_outputs, size, write_text
+from .common import add_config, check_outputs, size, write_bytes, write_text
 
 _DESCRIPTION = """\
 Writes the device tree of the simulated SoC, the one that `entresol run` passes to programs, as source text or, with
@@ -33,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output != "-":
         check_outputs({"--output": arguments.output})
     if arguments.blob:
-        Path(arguments.output).write_bytes(to_dtb(tree))
+        write_bytes(arguments.output, to_dtb(tree), "--output")
     else:
         write_text(arguments.output, to_dts(tree), "--output")
     return 0

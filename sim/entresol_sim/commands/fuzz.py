@@ -8,7 +8,10 @@ from pathlib import Path
 
 from ..progress import ConsoleProgress
 from ..simulator import find_config
-from .common import add_config, check_outputs, natural, positive, write_text
+from .common import add_config, check_outputs, natural, positive, up_to, write_text
+
+#: More would not fit in front of the page tables.
+MAX_BLOCKS = 2000
 
 _DESCRIPTION = """\
 Makes random programs that move between all modes, change both stages of translation, delegation and interrupts, and
@@ -39,11 +42,11 @@ def register(subparsers) -> None:
     parser.add_argument("--seed", metavar="N", type=natural, default=1, help="first seed (default: %(default)s)")
     parser.add_argument("--count", metavar="M", type=positive, default=100, help="programs (default: %(default)s)")
     parser.add_argument(
-        "--jobs", metavar="J", type=positive, default=os.cpu_count() or 1,
+        "--jobs", metavar="J", type=up_to(256), default=os.cpu_count() or 1,
         help="programs at the same time (default: the number of processors)",
     )  # fmt: skip
     parser.add_argument(
-        "--blocks", metavar="N", type=positive, default=150,
+        "--blocks", metavar="N", type=up_to(MAX_BLOCKS), default=150,
         help="length of a program in random pieces, each some 20 executed instructions (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(

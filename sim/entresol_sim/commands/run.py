@@ -10,7 +10,7 @@ from ..progress import ConsoleProgress
 from ..simulator import Outcome, Result, Simulator
 from ..statistics import MODES
 from ..terminal import Terminal
-from .common import add_config, check_outputs, natural, number, placed, positive, size, write_text
+from .common import add_config, address, check_outputs, natural, placed, positive, size, write_text
 
 _DESCRIPTION = """\
 Runs a program on the simulated SoC, which has the memory map of QEMU's `virt` machine: RAM from 0x80000000, UART
@@ -57,7 +57,7 @@ def register(subparsers) -> None:
         "--load", metavar="FILE@ADDR", action="append", default=[],
         help="load a plain binary to a physical address (can be repeated)",
     )  # fmt: skip
-    machine.add_argument("--entry", metavar="ADDR", type=number, help="start here instead")
+    machine.add_argument("--entry", metavar="ADDR", type=address, help="start here instead")
     machine.add_argument("--dtb", metavar="FILE", help="device tree blob to pass on instead of the SoC's own")
     machine.add_argument(
         "--mtime-div", metavar="N", type=positive, default=10,

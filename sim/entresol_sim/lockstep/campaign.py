@@ -3,6 +3,7 @@
 import hashlib
 import json
 import multiprocessing
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -52,6 +53,7 @@ class SeedResult:
     modes: dict[str, int]
     traps: dict[str, int]
     accounted: dict[str, int]
+    cpu_seconds: float
     ended_by: str | None = None
     failure: str | None = None
     files: list[str] = field(default_factory=list)
@@ -81,12 +83,13 @@ class Fuzzer:
 
     def run(self, seed: int) -> SeedResult:
         """Compare the program of a seed; if it fails, make it short, and save that."""
+        begin = _cpu_seconds()
         image = self.generator.generate(seed, self.plan.blocks)
         result = self.compare(image)
         summary = SeedResult(
             seed, result.compared, result.instructions, result.switches,
             {MODE_NAMES[mode]: count for mode, count in result.modes.items()}, dict(result.traps),
-            dict(result.accounted), result.ended_by,
+            dict(result.accounted), round(_cpu_seconds() - begin, 3), result.ended_by,
         )  # fmt: skip
         if result.failed:
             summary.failure = "; ".join(map(str, result.differences))
@@ -140,6 +143,12 @@ class Fuzzer:
                 at += length
 
 
+def _cpu_seconds() -> float:
+    """Processor time of this process and of the references that it waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 _fuzzer: Fuzzer | None = None
 
 
@@ -173,7 +182,7 @@ class Campaign:
         self._journal = plan.output / f"{plan.config.name}-{plan.reference}-{self.key}.jsonl"
         self.results: dict[int, SeedResult] = {}
         if self._journal.exists():
-            for line in self._journal.read_text().splitlines():
+            for line in self._journal.read_text(errors="replace").splitlines():
                 try:
                     row = SeedResult(**json.loads(line))
                 except (ValueError, TypeError):
@@ -183,12 +192,11 @@ class Campaign:
     def run(self, first: int, count: int, jobs: int, told: Callable[[SeedResult], None], stop_at: int = 0) -> None:
         """Compare seeds `first` to `first + count - 1` that were not yet; `told` hears of each.  With `stop_at`, stop
         after so many failures."""
-        left = [seed for seed in range(first, first + count) if seed not in self.results]
-        done = count - len(left)
+        done = sum(first <= seed < first + count for seed in self.results)
         failures = 0
         begin = time.monotonic()
         compared = 0
-        waiting = iter(left)
+        waiting = (seed for seed in range(first, first + count) if seed not in self.results)
         context = multiprocessing.get_context("spawn")
         with (
             open(self._journal, "a") as journal,
@@ -222,7 +230,7 @@ class Campaign:
 
     def figures(self, first: int, count: int) -> dict:
         """The sums over these seeds."""
-        rows = [self.results[seed] for seed in range(first, first + count) if seed in self.results]
+        rows = [row for seed, row in sorted(self.results.items()) if first <= seed < first + count]
         sums: dict[str, Counter[str]] = {"modes": Counter(), "traps": Counter(), "accounted": Counter()}
         for row in rows:
             for name, counter in sums.items():
@@ -233,6 +241,7 @@ class Campaign:
             "first_seed": first,
             "programs": len(rows),
             "compared": sum(row.compared for row in rows),
+            "cpu_seconds": round(sum(row.cpu_seconds for row in rows)),
             "instructions": sum(row.instructions for row in rows),
             "mode_switches": sum(row.switches for row in rows),
             "unexplained": sum(row.failure is not None for row in rows),

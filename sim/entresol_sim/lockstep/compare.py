@@ -65,6 +65,7 @@ class Context:
     csrs: dict[str, int]  # what is known of the reference's CSRs
     trap: Step | None  # the core's last trap before
     version: tuple[int, ...]
+    operand: int = 0  # what the instruction's first source register holds now
 
 
 class Deviation(NamedTuple):
@@ -158,6 +159,7 @@ class _Comparison:
         self._rcsrs: dict[str, int] = {}
         self._loose: dict[int, str] = dict.fromkeys(_BOOT, "boot")  # registers that may differ, and by which deviation
         self._loose_csrs: dict[str, str] = {}
+        self._loose_memory: dict[int, str] = {}  # by physical address of the byte
         self._waiting: set[str] = set()  # written by the core while the reference's values were not known
         self._before: Step | None = None
         self._trap: Step | None = None
@@ -170,6 +172,7 @@ class _Comparison:
             other is None or step.pc != other.pc or self._loose or self._waiting or step.csrs or other.csrs != _NOTHING
             or step.trap is not None or other.trap is not None or step.raw == _MRET or step.raw == _SRET
             or (step.mode != other.mode and other.mode is not None)
+            or (self._loose_memory and (step.load is not None or step.stores))
             or (step.stores != other.stores and self._stores(step, other))
         ):  # fmt: skip
             return False
@@ -221,6 +224,13 @@ class _Comparison:
             self._compare_csrs(step, other, found)
         if step.tval != other.tval and other.tval is not None:
             found.append(Difference("tval", "tval", step.tval, other.tval))
+        for store in step.stores if self._loose_memory else ():
+            for byte in _bytes(store):
+                self._loose_memory.pop(byte, None)
+        untold = depends is not None and any(store.value is None for store in other.stores)
+        if untold and not self._loosen_memory(step, depends or ""):
+            result.ended_by = depends
+            return True
         consequence = None
         if found:
             reason = self._explain(found, step, other, depends)
@@ -305,17 +315,35 @@ class _Comparison:
 
     def _depends(self, step: Step) -> str | None:
         """The deviation, if any, that left a difference in something that the step's instruction reads."""
-        if not (self._loose or self._loose_csrs) or step.raw is None or (step.trap or 0) & INTERRUPT:
+        if not (self._loose or self._loose_csrs or self._loose_memory):
+            return None
+        if step.raw is None or (step.trap or 0) & INTERRUPT:
             return None
         for number in sources(step.raw):
             if number in self._loose:
                 return self._loose[number]
+        if step.load is not None and self._loose_memory:
+            address, size = step.load
+            found = range(address, address + (1 << size))
+            if found[-1] >> 12 != address >> 12:  # where the other page lies is not known
+                return next(iter(self._loose_memory.values()))
+            for byte in found:
+                if byte in self._loose_memory:
+                    return self._loose_memory[byte]
         csr = self._csr_name(step)
         if step.raw == _MRET:
             csr = "mepc"
         elif step.raw == _SRET:
             csr = "vsepc" if step.mode and step.mode & 4 else "sepc"
         return self._loose_csrs.get(csr)
+
+    def _loosen_memory(self, step: Step, deviation: str) -> bool:
+        """What the step stored may differ from now on.  Returns False if it is not known where all of it lies."""
+        for store in step.stores:
+            if store.paddr is None or _bytes(store)[-1] >> 12 != store.paddr >> 12:
+                return False
+            self._loose_memory |= dict.fromkeys(_bytes(store), deviation)
+        return True
 
     def _csr_name(self, step: Step) -> str:
         address = csr_of(step.raw) if step.raw is not None else None
@@ -326,9 +354,9 @@ class _Comparison:
         self, found: list[Difference], step: Step, other: Step, depends: str | None
     ) -> str | None:  # fmt: skip
         """Account for the differences: None to go on, the deviation that ends the comparison, "" if there is none."""
-        row, _ = decode(step.raw) if step.raw is not None else (None, 0)
+        row, word = decode(step.raw) if step.raw is not None else (None, 0)
         context = Context(step, other, self._before, row.name if row else "", self._csr_name(step), self._rcsrs,
-                          self._trap, self._version)  # fmt: skip
+                          self._trap, self._version, self._x[word >> 15 & 31])  # fmt: skip
         # what traps write follows from their causes, so that only the flow can tell more
         both_trap = found[0].kind == "trap" and step.trap is not None and other.trap is not None
         both_trap = both_trap and not (step.trap ^ other.trap) & INTERRUPT  # type: ignore[operator]
@@ -360,9 +388,23 @@ class _Comparison:
                 target = step.target or 0
                 names = (f"{PREFIX[target]}cause", f"{PREFIX[target]}tval", *_TRAP_VALUES.get(target, ()))
                 self._loose_csrs |= dict.fromkeys(names, consequence)
+            elif kind == "store" and _same_places(step, other) and self._loosen_memory(step, consequence):
+                pass
             else:
                 ends = consequence
         return ends
+
+
+def _bytes(store: Store) -> range:
+    """Where a store of the core wrote; one that crosses a page shows the address of the first part only."""
+    address = store.paddr or 0
+    return range(address, address + (1 << store.size))
+
+
+def _same_places(step: Step, other: Step) -> bool:
+    return [(store.vaddr, store.size) for store in step.stores] == [
+        (store.vaddr, store.size) for store in other.stores
+    ] and all(its.paddr in (None, mine.paddr) for mine, its in zip(step.stores, other.stores, strict=True))
 
 
 def _mode(mode: int | None) -> str:

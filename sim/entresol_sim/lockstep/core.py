@@ -14,7 +14,7 @@ from ..simulator import BATCH, Outcome, Result, Simulator
 from .steps import BLOCK, INTERRUPT, PREFIX, Step, Store
 
 _RECORD = struct.Struct("<8QIHHBBBBBB2x")  # `Record` of harness/record.h
-_TRAP, _INTERRUPT, _RD, _WRITE, _CSR, _CSR2 = 1, 2, 4, 16, 32, 64
+_TRAP, _INTERRUPT, _RD, _READ, _WRITE, _CSR, _CSR2 = 1, 2, 4, 8, 16, 32, 64
 _CBO, _CBO_MASK = 0x200F, 0x707F
 #: CSRs that an access in V=1 exchanges, by the name in the instruction.
 SUBSTITUTES = {f"s{name}": f"vs{name}" for name in (
@@ -92,6 +92,8 @@ class Core:
                 }
             if flags & _RD:
                 step.regs = {rd: rd_data}
+            if flags & _READ:
+                step.load = (paddr, size)
             if flags & _WRITE:
                 if raw & _CBO_MASK == _CBO:  # only CBO.ZERO writes
                     step.stores = (Store(vaddr & -1 << BLOCK, paddr & -1 << BLOCK, BLOCK, 0),)

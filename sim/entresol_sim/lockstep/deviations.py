@@ -228,6 +228,11 @@ def _no_write(difference: Difference, context: Context) -> bool:
     return context.row in ("csrrs", "csrrc") and context.core.trap in (2, 22) and context.reference.trap is None
 
 
+def _vector(difference: Difference, context: Context) -> bool:
+    written = context.row == "csrrw" and context.operand & 3 >= 2
+    return written and difference.name == context.csr and context.csr in ("mtvec", "stvec", "vstvec")
+
+
 def _ctzw(difference: Difference, context: Context) -> bool:
     return difference.kind == "reg" and context.row == "ctzw" and difference.core == 32
 
@@ -313,6 +318,10 @@ QEMU = (
     Deviation(
         "write of nothing", "CSRRS and CSRRC with a register that holds 0 do not write",
         ("csrrs_op", "csrrc_op"), "Only x0 as the register makes them not write.", _QEMU, _no_write, ends=True,
+    ),
+    Deviation(
+        "vector modes", "writes of a reserved MODE to xtvec do nothing", ("mtvec_mode_enc",),
+        "MODE is WARL: any legal value may come of it.", _QEMU, _vector,
     ),
     Deviation(
         "CTZW", "CTZW counts on beyond a word of zeros", (), "It gives 32.", _QEMU, _ctzw,

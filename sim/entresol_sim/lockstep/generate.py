@@ -383,7 +383,7 @@ class _Program:
     def _kinds(self) -> list[tuple[Callable[[], list[Op]], int]]:
         kinds: list[tuple[Callable[[], list[Op]], int]] = [
             (self._compute, 6), (self._memory, 12), (self._atomics, 5), (self._branches, 3), (self._csr_accesses, 10),
-            (self._down_from_m, 14), (self._down_from_s, 14), (self._calls, 6), (self._fences, 4), (self._loop, 14),
+            (self._down_from_m, 14), (self._down_from_s, 14), (self._calls, 6), (self._fences, 4), (self._loop, 20),
             (self._translation, 6), (self._entry, 4), (self._protection, 4), (self._delegation, 4),
             (self._interrupts, 7), (self._modify_code, 2), (self._wait, 2), (self._status, 5), (self._crossing, 4),
         ]  # fmt: skip
@@ -507,7 +507,7 @@ class _Program:
         ops = [*self.li(pointer, self.window() + rng.randrange(256) * 8)]
         if rng.random() < 0.3:
             ops += self.li(rng.choice(_POINTERS), self.window())
-        ops.append(Op("addi", rd=_COUNT, imm=rng.randrange(2, 12)))
+        ops.append(Op("addi", rd=_COUNT, imm=rng.randrange(2, 20)))
         body: list[Op] = []
         for _ in range(rng.randrange(3, 9)):
             chance = rng.random()

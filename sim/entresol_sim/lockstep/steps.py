@@ -40,3 +40,5 @@ class Step:
     regs: dict[int, int] = field(default_factory=dict)
     csrs: dict[str, int | None] | None = field(default_factory=dict)
     stores: tuple[Store, ...] = ()
+    #: What was loaded: physical address, and log2 of the size.  Only the core tells.
+    load: tuple[int, int] | None = None
