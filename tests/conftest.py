@@ -31,6 +31,7 @@ def claimed(item: pytest.Item) -> list[tuple[str, list[str]]]:
 
 def pytest_addoption(parser):
     parser.addoption("--update-rules", action="store_true", help="write docs/reference/rules.json and its page")
+    parser.addoption("--update-proofs", action="store_true", help="write docs/reference/verification/proofs.json")
 
 
 def pytest_configure(config):

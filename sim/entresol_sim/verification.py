@@ -128,8 +128,8 @@ def _fuzz(campaigns: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def _proofs(proofs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield "## Proofs"
     yield _table(
-        ("property", "depth", "claims"),
-        [(f"[{test.partition('::test_')[2].replace('_', ' ')}](../../{test.partition('::')[0]})", row["depth"],
+        ("property", "configuration", "depth", "claims"),
+        [(f"[{row['property']}](../../{test.partition('::')[0]})", row["configuration"] or "any", row["depth"],
           str(row["claims"])) for test, row in proofs.items()],
         1,
     )  # fmt: skip

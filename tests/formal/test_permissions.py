@@ -5,7 +5,7 @@ import pytest
 from amaranth.hdl import Assume, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
-from prove import claim, prove
+from prove import claim
 
 from entresol.isa.privilege import Access, Mode
 from entresol.mmu.permissions import Permissions, permitted
@@ -134,5 +134,5 @@ class Allowed(wiring.Component):
     "mstatus_mxr_op", "mstatus_sum_op", "MSTATUS_MXR_SUM_OP_ACC_FAULT", "sstatus_mxr_op", "sstatus_sum_op",
     "vsstatus_mxr_vm", "sstatus_mxr_vm", "hlsv_sstatus_mxr", "hlsv_vsstatus_mxr", "hlsv_u_op",
 )
-def test_permission_of_a_two_stage_translation():
-    prove(Allowed())
+def test_permission_of_a_two_stage_translation(proven):
+    proven("what a two-stage translation permits", Allowed())

@@ -23,6 +23,16 @@ class Sum(wiring.Component):
         return m
 
 
+class Never(wiring.Component):
+    a: In(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        claim(m, "never", self.a & ~self.a)
+        claim(m, "always", self.a | ~self.a)
+        return m
+
+
 class Counter(wiring.Component):
     def __init__(self, last, first=0):
         self._last, self._first = last, first
@@ -42,6 +52,11 @@ def test_of_inputs():
         prove(Sum(2))
     with pytest.raises(RuntimeError, match="The assumptions contradict each other"):
         prove(Sum(0))
+
+
+def test_of_what_is_constant():
+    with pytest.raises(Refuted, match=r"refuted: number \d\n"):
+        prove(Never())
 
 
 def test_by_induction():

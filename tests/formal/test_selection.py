@@ -5,7 +5,7 @@ import pytest
 from amaranth.hdl import Assume, Module, Mux, Signal
 from amaranth.lib import wiring
 from legal import LCOFI, MEI, MSI, MTI, SEI, SGEI, SSI, STI, VSEI, VSSI, VSTI
-from prove import claim, prove
+from prove import claim
 
 from entresol.privileged.interrupt_select import InterruptSelect
 from entresol.privileged.trap_select import TrapSelect
@@ -54,8 +54,8 @@ class TrapTarget(wiring.Component):
     "H_trap_deleg", "hedeleg_op", "hideleg_op", "MEDELEG_OP", "MIDELEG_OP", "trap_never_trans_lower", "trap_horiz",
     "trap_def_M_mode",
 )
-def test_the_target_mode_follows_the_delegation():
-    prove(TrapTarget())
+def test_the_target_mode_follows_the_delegation(proven):
+    proven("which mode takes a trap", TrapTarget())
 
 
 class Interrupts(wiring.Component):
@@ -121,5 +121,5 @@ class Interrupts(wiring.Component):
     "sie_sip_supervisor_strap", "s_interrupt_priority", "trap_del_intr_priv_lvl", "mstatus_mie_op", "mstatus_sie_op",
     "mstatus_xie_intr_en_dis", "wfi_unaffected_conditions",
 )
-def test_the_interrupt_taken_its_target_and_the_end_of_wfi():
-    prove(Interrupts())
+def test_the_interrupt_taken_its_target_and_the_end_of_wfi(proven):
+    proven("which interrupt is taken, in which mode, and what ends WFI", Interrupts())
