@@ -10,7 +10,8 @@ from .sites import Mutant
 #: The tests that guard a package of the hardware.
 GUARDS = {
     "privileged": (
-        "tests/unit/privileged", "tests/programs/test_programs.py", "tests/formal", "tests/bench/test_figures.py",
+        "tests/unit/privileged", "tests/programs/test_programs.py", "tests/programs/test_records.py", "tests/formal",
+        "tests/bench/test_figures.py",
     ),
     "mmu": (
         "tests/unit/mmu", "tests/programs/test_programs.py", "tests/formal/test_permissions.py",

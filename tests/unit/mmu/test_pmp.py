@@ -31,7 +31,7 @@ class Checker:
         sim.add_testbench(main)
         sim.run()
 
-    async def configure(self, entries):
+    def present(self, entries):
         self.machine.pmp = entries
         for i, entry in enumerate(entries):
             self.ctx.set(
@@ -47,6 +47,9 @@ class Checker:
                     }
                 ),
             )
+
+    async def configure(self, entries):
+        self.present(entries)
         self.ctx.set(self.dut.flush, 1)
         await self.ctx.tick()
         self.ctx.set(self.dut.flush, 0)
@@ -159,6 +162,22 @@ def test_known_blocks_and_unlocked_m_mode_take_one_cycle():
             await checker.configure([locked, *[Pmp()] * 15])
             await checker.check(RAM + 0x40_5678, S, 3)
             await checker.check(RAM + 0x40_5678, M, 3)
+
+    Checker().run(body)
+
+
+def test_a_check_right_behind_a_change():
+    """CSRs change at the end of the cycle that flushes."""
+
+    async def body(checker):
+        for _ in range(2):
+            await checker.configure([Pmp()] * 16)
+            await checker.check(RAM, M, 3)
+            checker.ctx.set(checker.dut.flush, 1)
+            await checker.ctx.tick()
+            checker.ctx.set(checker.dut.flush, 0)
+            checker.present([Pmp(0, 3, True, (1 << 54) - 1), *[Pmp()] * 15])
+            await checker.check(RAM, M, 3)
 
     Checker().run(body)
 

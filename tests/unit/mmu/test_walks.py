@@ -319,7 +319,7 @@ def test_a_fence_leaves_untranslated_entries_alone():
 
 
 @pytest.mark.rule("sfence_vma_va_asid")
-@pytest.mark.parametrize("kind", ("2M", "1G", "guest 2M on 4K", "guest 2M on 2M"))
+@pytest.mark.parametrize("kind", ("2M", "1G", "guest 2M on 4K", "guest 2M on 4K, execute-only", "guest 2M on 2M"))
 @pytest.mark.parametrize("level_one", (True, False))
 def test_fence_inside_a_superpage_reaches_all_of_it(kind, level_one):
     """A fence for one address of a superpage removes the translations of all its pages, however they are kept.
@@ -328,6 +328,7 @@ def test_fence_inside_a_superpage_reaches_all_of_it(kind, level_one):
     """
     va = 0x4000_0000
     level = 2 if kind == "1G" else 1
+    flags, access, other_access = (V_ | X | A | D, FETCH, FETCH) if "execute" in kind else (ALL, STORE, LOAD)
     if kind.startswith("guest"):
         config, machine, host, tables = guest(l2tlb_entries=256)
         blocks = [GuestTables.OFFSET + (DATA << 12), GuestTables.OFFSET + (DATA + 512 << 12)]
@@ -337,8 +338,8 @@ def test_fence_inside_a_superpage_reaches_all_of_it(kind, level_one):
             else:
                 for page in range(16):
                     host.map(machine.hgatp, gpa + (page << 12), DATA + 512 * i + page, ALL | UBIT)
-        entry = tables.map(machine.vsatp, va, blocks[0] >> 12, level=1) - GuestTables.OFFSET
-        new = blocks[1] >> 12 << 10 | ALL
+        entry = tables.map(machine.vsatp, va, blocks[0] >> 12, flags, level=1) - GuestTables.OFFSET
+        new = blocks[1] >> 12 << 10 | flags
         virtual, op, id = 1, FenceOp.HFENCE_VVMA, machine.vsatp.id
         for page in range(4):
             guest_map(machine, host, tables, 0x1000_0000 + (page << 12), DATA + 2000 + page)
@@ -356,14 +357,14 @@ def test_fence_inside_a_superpage_reaches_all_of_it(kind, level_one):
 
     @simulate(config, machine)
     async def _(bench):
-        before = [(await bench.translate(va + (page << 12), STORE, S, virtual)).paddr for page in range(4)]
+        before = [(await bench.translate(va + (page << 12), access, S, virtual)).paddr for page in range(4)]
         machine.memory[entry] = new
         if not level_one:
             for page in range(4):
-                await bench.translate(0x1000_0000 + (page << 12), LOAD, S, virtual)
+                await bench.translate(0x1000_0000 + (page << 12), other_access, S, virtual)
         await bench.fence(op, va + 0xF000, id)
         for page in range(4):
-            answer = await bench.translate(va + (page << 12), STORE, S, virtual)
+            answer = await bench.translate(va + (page << 12), access, S, virtual)
             assert answer.paddr == before[page] + moved if moved else answer.cause == 15, page
 
 
@@ -503,6 +504,26 @@ def test_guest_physical_addresses_that_do_not_fit():
         for va in (1 << 41, 1 << 63, (1 << 64) - 8):
             answer = await bench.translate(va, STORE, S, 1)
             assert (answer.cause, answer.gpa, answer.implicit) == (23, va, NONE)
+
+
+def test_physical_addresses_beyond_the_bus():
+    """Every bit of them counts, also of what would be RAM without it."""
+    config, machine, tables = native()
+    bits = range(config.bus_bits, 56)
+    for bit in bits:
+        tables.map(machine.satp, 0x1000_0000 + (bit << 12), DATA | 1 << bit - 12)
+    entry = tables.map(machine.satp, 0, DATA) & -4096  # of a table that is reached by way of other addresses, too
+    root = machine.satp.ppn << 12
+    for bit in bits:
+        tables.write(root + 8 * bit, (entry >> 12 | 1 << bit - 12) << 10 | V_)
+
+    @simulate(config, machine)
+    async def _(bench):
+        for bit in bits:
+            assert (await bench.translate(0x1000_0000 + (bit << 12), LOAD, S)).cause == 5, bit
+            assert (await bench.translate(bit << 30, LOAD, S)).cause == 5, bit
+        for bit in range(config.bus_bits, 64):
+            assert (await bench.translate(DATA << 12 | 1 << bit, STORE, M)).cause == 7, bit
 
 
 @pytest.mark.rule("Sv39_va_signext")
