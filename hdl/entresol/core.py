@@ -105,6 +105,7 @@ class Core(wiring.Component):
             lsu.x.eq(execute.lsu),
             multiplier.en.eq(execute.mul_en),
             multiplier.op.eq(execute.mul_op),
+            divider.load.eq(execute.div_load),
             divider.start.eq(execute.div_start),
             divider.op.eq(execute.div_op),
             divider.kill.eq(commit.div_kill),

@@ -5,6 +5,14 @@ from collections.abc import Sequence
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 
+def sum_differs(m: Module, a: Value, b: Value, carry: Value, total: Value) -> Value:
+    """Whether `a + b + carry` is not `total` (all but the carry of one width, the carry out not looked at), without
+    adding: every bit of the total says which carry it needs, and the bit below which carry it gives."""
+    needs, gives = Signal(len(a), name="needs_carry"), Signal(len(a), name="gives_carry")
+    m.d.comb += [needs.eq(a ^ b ^ total), gives.eq((a & b) | ((a | b) & ~total))]
+    return (needs ^ Cat(carry, gives[:-1])).any()
+
+
 def count_ones(m: Module, value: Value) -> Value:
     """The number of ones in `value` (a power of two of at least 4 bits), as a tree of adders over groups of four."""
 

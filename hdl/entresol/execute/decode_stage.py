@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
 from ..frontend.types import FetchedInstr
+from ..isa.control import BranchOp, Unit
 from ..isa.decoder import Decoder
 from .registers import RegisterFile
 from .types import Bubble, Bypass, Decoded
@@ -70,8 +71,8 @@ class DecodeStage(wiring.Component):
             return value, wait
 
         control = decoder.control
-        value1, wait1 = operand("rs1", rs1, control.rs1_en, registers.read_data1)
-        value2, wait2 = operand("rs2", rs2, control.rs2_en, registers.read_data2)
+        value1, wait1 = operand("rs1", rs1, fetched.rs1_en, registers.read_data1)
+        value2, wait2 = operand("rs2", rs2, fetched.rs2_en, registers.read_data2)
         hazard = Signal()
         m.d.comb += [
             hazard.eq(wait1 | wait2),
@@ -100,6 +101,7 @@ class DecodeStage(wiring.Component):
                 self.x.fetched.eq(fetched),
                 self.x.control.eq(control),
                 self.x.imm.eq(decoder.imm),
+                self.x.from_pc.eq((control.unit == Unit.BRANCH) & (control.op != BranchOp.JALR)),
                 self.x.rs1.eq(value1),
                 self.x.rs2.eq(value2),
                 self.x.rd.eq(rd),

@@ -16,12 +16,14 @@ class _State(enum.Enum, shape=2):
 class Divider(wiring.Component):
     """64-bit division and remainder (unprivileged manual, M extension), one bit of the quotient in a cycle.
 
-    `start` takes the operands, in any cycle; `busy` from the next cycle until the result is there.  `done` stays
-    until the next `start` or `kill`, and `result` as long.  `kill` abandons a division.  Leading zeros of the
-    dividend are skipped 32, 8 or 4 at a time.  So a division takes a cycle for each skip, one for each bit left and
-    one more, and another one for a remainder or a negative quotient: 66 at most.
+    `load` takes the operands, unless `busy`, and spoils the result; `start` with it begins to divide those. `busy` from
+    the next cycle until the result is there; then `done` stays until the next `start` or `kill`, and `result` until the
+    next `load`. `kill` abandons a division. Leading zeros of the dividend are skipped 32, 8 or 4 at a time. So a
+    division takes a cycle for each skip, one for each bit left and one more, and another one for a remainder or a
+    negative quotient: 66 at most.
     """
 
+    load: In(1)
     start: In(1)
     op: In(DivOp)
     word: In(1)
@@ -56,9 +58,9 @@ class Divider(wiring.Component):
         # One negation serves the dividend on its way in and the result on its way out.
         by_zero, chosen, negate, magnitude = Signal(), Signal(64), Signal(), Signal(64)
         m.d.comb += [
-            chosen.eq(Mux(self.start, a, Mux(wants_remainder, remainder, quotient))),
+            chosen.eq(Mux(state == _State.IDLE, a, Mux(wants_remainder, remainder, quotient))),
             # The quotient of a division by zero is -1, whatever the dividend.
-            negate.eq(Mux(self.start, negative_a,
+            negate.eq(Mux(state == _State.IDLE, negative_a,
                           Mux(wants_remainder, negate_remainder, negate_quotient & ~by_zero))),
             magnitude.eq((chosen ^ negate.replicate(64)) + negate),
         ]
@@ -96,9 +98,8 @@ class Divider(wiring.Component):
                             m.d.sync += [self.done.eq(1), state.eq(_State.IDLE)]
             with m.Case(_State.SIGN):
                 m.d.sync += [quotient.eq(magnitude), self.done.eq(1), state.eq(_State.IDLE)]
-        with m.If(self.start):
+        with m.If(self.load & (state == _State.IDLE)):
             m.d.sync += [
-                state.eq(_State.DIVIDE),
                 quotient.eq(Mux(self.word, Cat(Const(0, 32), magnitude[:32]), magnitude)),
                 remainder.eq(0),
                 divisor.eq(b ^ (~negative_b).replicate(64)),
@@ -109,8 +110,9 @@ class Divider(wiring.Component):
                 short.eq(self.word),
                 negate_quotient.eq(negative_a ^ negative_b),
                 negate_remainder.eq(negative_a),
-                self.done.eq(0),
             ]
+        with m.If(self.start):
+            m.d.sync += [state.eq(_State.DIVIDE), self.done.eq(0)]
         with m.Elif(self.kill):
             m.d.sync += [state.eq(_State.IDLE), self.done.eq(0)]
         m.d.comb += [

@@ -10,12 +10,17 @@ from ..isa.control import BranchOp, DivOp, ImmFormat, LsuOp, MulOp, SrcA, SrcB, 
 from ..isa.privilege import Mode
 from ..memory.types import LsuRequest, PointerMasking, masked
 from .alu import Alu
+from .bits import sum_differs
 from .branch import BranchUnit
 from .types import Bubble, Bypass, Decoded, Executed
 
 
 class ExecuteStage(wiring.Component):
-    """Executes the instruction in X in one cycle, starts the units that answer in M, and holds the one in M."""
+    """Executes the instruction in X in one cycle, starts the units that answer in M, and holds the one in M.
+
+    A mispredicted branch redirects in its first cycle in X, whether or not M is free: so the front end works while M
+    waits, and the long path that tells whether M is free does not lead to it.
+    """
 
     def __init__(self, config: CoreConfig):
         self._config = config
@@ -42,6 +47,7 @@ class ExecuteStage(wiring.Component):
             "lsu": Out(LsuRequest),
             "mul_en": Out(1),
             "mul_op": Out(MulOp),
+            "div_load": Out(1),
             "div_start": Out(1),
             "div_op": Out(DivOp),
             "m_valid": Out(1),
@@ -78,9 +84,10 @@ class ExecuteStage(wiring.Component):
         ]
 
         # One adder serves branch targets (pc + imm), jalr (rs1 + imm) and memory addresses (rs1 + imm).
-        address, target, link = Signal(64), Signal(64), Signal(64)
+        base, address, target, link = Signal(64), Signal(64), Signal(64), Signal(64)
         m.d.comb += [
-            address.eq(Mux(is_branch & ~is_jalr, fetched.pc, x.rs1) + x.imm),
+            base.eq(Mux(x.from_pc, fetched.pc, x.rs1)),
+            address.eq(base + x.imm),
             target.eq(Cat(address[0] & ~is_jalr, address[1:])),
             link.eq(fetched.pc + Mux(fetched.rvc, 2, 4)),
         ]
@@ -93,14 +100,17 @@ class ExecuteStage(wiring.Component):
         with m.If(control.hlvx):
             m.d.comb += masking.pmm.eq(0)
 
+        # Bit 0 of a target is always 0 (JALR drops it).
+        other_target = sum_differs(m, base[1:], x.imm[1:], base[0] & x.imm[0], fetched.pred_target[1:])
         taken, fire, mispredicted = Signal(), Signal(), Signal()
+        redirected = Signal()  # the front end is on the path of the branch in X already
         m.d.comb += [
             self.advance.eq(~self.x_valid | self.m_free),
             fire.eq(self.x_valid & self.m_free & ~self.flush),
             taken.eq(is_branch & (is_jal | is_jalr | branch.taken)),
             mispredicted.eq(~fetched.fault & ((taken != fetched.pred_taken)
-                                              | (taken & (target != fetched.pred_target)))),
-            self.redirect_valid.eq(fire & mispredicted),
+                                              | (taken & other_target))),
+            self.redirect_valid.eq(self.x_valid & mispredicted & ~redirected),
             self.redirect_pc.eq(Mux(taken, target, link)),
         ]
 
@@ -114,8 +124,13 @@ class ExecuteStage(wiring.Component):
             rd_links.eq((x.rd == 1) | (x.rd == 5)),
             rs1_links.eq((rs1 == 1) | (rs1 == 5)),
         ]
+        with m.If(self.flush | self.m_free):
+            m.d.sync += redirected.eq(0)
+        with m.Elif(self.redirect_valid):
+            m.d.sync += redirected.eq(1)
         # Registered: the predictor may learn a cycle later, and the path into its memories stays short.
         m.d.sync += [
+            self.update.redirected.eq(self.redirect_valid & ~self.flush),
             self.update.valid.eq(fire & (is_branch | mispredicted)),
             self.update.pc.eq(fetched.pc),
             self.update.rvc.eq(fetched.rvc),
@@ -158,7 +173,9 @@ class ExecuteStage(wiring.Component):
             self.lsu.unsigned.eq(control.unsigned),
             self.lsu.hlvx.eq(control.hlvx),
             self.lsu.mode.eq(Mux(control.hlsv, self.hlsv_mode, self.data_mode)),
-            self.mul_en.eq(sound & (control.unit == Unit.MUL)),
+            # The units' operands are taken while M may still be occupied: its late end is kept out of their paths.
+            self.mul_en.eq(self.x_valid & (control.unit == Unit.MUL)),
+            self.div_load.eq(self.x_valid & (control.unit == Unit.DIV)),
             self.mul_op.eq(control.op),
             self.div_start.eq(sound & (control.unit == Unit.DIV)),
             self.div_op.eq(control.op),

@@ -12,6 +12,7 @@ class Decoded(data.Struct):
     rs1: 64  # values, not numbers
     rs2: 64
     imm: 64
+    from_pc: 1  # what `imm` is added to is the pc, not rs1: the target of a branch or JAL
     fetched: FetchedInstr
     control: Control
     rd: 5

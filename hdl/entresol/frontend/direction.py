@@ -3,7 +3,7 @@
 from functools import reduce
 from operator import xor
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -11,7 +11,8 @@ from amaranth.utils import exact_log2
 from ..config import CoreConfig
 
 #: The tables are block RAM, however small: as distributed RAM they cost more logic than all of the prediction.
-BLOCK = {"ram_style": "block"}
+#: What a read gives in the cycle of a write to the same row does not matter to a hint.
+BLOCK = {"ram_style": "block", "no_rw_check": 1}
 #: Bits of the path history that one taken control transfer shifts in.  Four bits of its address are mixed in.
 EVENT_BITS, ADDRESS_BITS = 3, 4
 #: Taken control transfers in the histories of the tagged tables.  Measured on list sorting, matrix, text parsing and
@@ -23,6 +24,16 @@ TAG_BITS = 8
 GROUP_BITS = 34
 
 
+def base_bits(config: CoreConfig) -> int:
+    """Bits of an index of the table without path."""
+    return exact_log2(config.bht_entries // 4)
+
+
+def tagged_bits(config: CoreConfig) -> int:
+    """Bits of an index of the tables with path."""
+    return exact_log2(config.bht_entries // 2)
+
+
 def longer(path, group):
     """The path with one more taken control transfer at its end: an instruction that ends in `group`."""
     return ((path << EVENT_BITS) ^ group[:ADDRESS_BITS])[:PATH_BITS]
@@ -30,12 +41,17 @@ def longer(path, group):
 
 def fold(value: Value, bits: int) -> Value:
     """`value` hashed to `bits` bits by exclusive or."""
-    return reduce(xor, (value[low:low + bits] for low in range(0, len(value), bits)))
+    return reduce(xor, (value[low:low + bits] for low in range(0, len(value), bits)), Const(0, bits))
+
+
+def hash_of(group: Value, bits: int) -> Value:
+    """A group's part in `index_of`."""
+    return group[:bits] ^ group[bits:2 * bits]
 
 
 def index_of(group: Value, path: Value, bits: int) -> Value:
     """Index of a table of 2**bits entries for a group and a piece of path."""
-    return fold(path, bits) ^ group[:bits] ^ group[bits:2 * bits]
+    return fold(path, bits) ^ hash_of(group, bits)
 
 
 def tag_of(group: Value, path: Value, bits: int) -> Value:
@@ -53,16 +69,22 @@ class DirectionPredictor(wiring.Component):
     Mispredicted branches of a CoreMark-like program, `linux` sizes: 5 %, where gshare over the same path has 12 % and
     the first table alone 10 %.
 
-    `next_*` ask for the predictions of the next cycle (kept while `next_en` is 0); there, `taken` are those for the
-    branches that end at `position`.  `train_*` is the outcome of a branch, with the path as at its prediction.
+    `next_*` ask for the predictions of the next cycle (kept while `next_en` is 0), for `redirect_*` instead if
+    `redirect`, which is known late; there, `taken` are those for the branches that end at `position`. `train_*` is the
+    outcome of a branch, with the path as at its prediction.
     """
 
     def __init__(self, config: CoreConfig):
         self._config = config
         super().__init__({
             "next_en": In(1),
-            "next_group": In(GROUP_BITS),
+            "next_group": In(TAG_BITS),  # the lowest bits
+            "next_hash_base": In(base_bits(config)),  # `hash_of` the group, for both sizes of tables
+            "next_hash_tagged": In(tagged_bits(config)),
             "next_path": In(PATH_BITS),
+            "redirect": In(1),
+            "redirect_group": In(GROUP_BITS),
+            "redirect_path": In(PATH_BITS),
             "position": In(data.ArrayLayout(2, 2)),
             "taken": Out(2),
             "train": In(1),
@@ -74,24 +96,30 @@ class DirectionPredictor(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        bits = exact_log2(self._config.bht_entries // 2)
-        base_bits = exact_log2(self._config.bht_entries // 4)
+        bits, bits_of_base = tagged_bits(self._config), base_bits(self._config)
 
         # The outcome is worked into the entries in the cycle after they were read.
         trained, position, outcome = Signal(), Signal(2), Signal()
         m.d.sync += [trained.eq(self.train), position.eq(self.train_position), outcome.eq(self.train_taken)]
 
+        def asked_index(next_hash, length):
+            return Mux(self.redirect, index_of(self.redirect_group, self.redirect_path[:length], len(next_hash)),
+                       next_hash ^ fold(self.next_path[:length], len(next_hash)))
+
+        def asked_tag(length):
+            return Mux(self.redirect, tag_of(self.redirect_group, self.redirect_path[:length], bits),
+                       tag_of(self.next_group, self.next_path[:length], bits))
+
         def stepped(counter):
             """A counter after the outcome."""
             return Mux(outcome, Mux(counter == 3, 3, counter + 1), Mux(counter == 0, 0, counter - 1))
 
-        m.submodules.base = base = memory.Memory(shape=data.ArrayLayout(2, 4), depth=1 << base_bits,
-                                                 init=[[2] * 4] * (1 << base_bits), attrs=BLOCK)
+        m.submodules.base = base = memory.Memory(shape=data.ArrayLayout(2, 4), depth=1 << bits_of_base,
+                                                 init=[[2] * 4] * (1 << bits_of_base), attrs=BLOCK)
         base_read, base_old, base_new = base.read_port(), base.read_port(), base.write_port()
-        no_path = Value.cast(0)
         m.d.comb += [
-            base_read.addr.eq(index_of(self.next_group, no_path, base_bits)), base_read.en.eq(self.next_en),
-            base_old.addr.eq(index_of(self.train_group, no_path, base_bits)), base_old.en.eq(self.train),
+            base_read.addr.eq(asked_index(self.next_hash_base, 0)), base_read.en.eq(self.next_en),
+            base_old.addr.eq(index_of(self.train_group, self.train_path[:0], bits_of_base)), base_old.en.eq(self.train),
         ]
         m.d.sync += base_new.addr.eq(base_old.addr)
 
@@ -106,11 +134,11 @@ class DirectionPredictor(wiring.Component):
             length = events * EVENT_BITS
             tag, old_tag = Signal(TAG_BITS, name=f"tag{number}"), Signal(TAG_BITS, name=f"old_tag{number}")
             m.d.comb += [
-                read.addr.eq(index_of(self.next_group, self.next_path[:length], bits)), read.en.eq(self.next_en),
+                read.addr.eq(asked_index(self.next_hash_tagged, length)), read.en.eq(self.next_en),
                 old.addr.eq(index_of(self.train_group, self.train_path[:length], bits)), old.en.eq(self.train),
             ]
             with m.If(self.next_en):
-                m.d.sync += tag.eq(tag_of(self.next_group, self.next_path[:length], bits))
+                m.d.sync += tag.eq(asked_tag(length))
             m.d.sync += [
                 old_tag.eq(tag_of(self.train_group, self.train_path[:length], bits)),
                 new.addr.eq(old.addr),

@@ -83,19 +83,19 @@ class Frontend(wiring.Component):
         # --- F0
         pc = Signal(64, init=config.reset_vector)
         advance = Signal()
-        sequential = Signal(64 - 3)  # the next group
         wraps = Signal()  # the group before was at the end of the region of predictable targets: a branch from there
         # into this group would have its target in this group's region, not in that of its pc
         unpredicted = Signal()  # the first instruction after a refetch must be fetched without prediction
         taken = Signal()
         here = Mux(again, f1_pc, pc)
         m.d.comb += [
-            sequential.eq(pc[3:] + 1),
-            taken.eq(predictor.taken & ~wraps & ~unpredicted),
+            taken.eq(predictor.taken),
             predictor.pc.eq(pc),
+            predictor.allowed.eq(~wraps & ~unpredicted),
             predictor.next_en.eq(advance | flush),
             predictor.advance.eq(advance & taken & ~flush),
-            predictor.restore.eq(flush),
+            predictor.redirect.eq(self.redirect_valid),
+            predictor.redirect_pc.eq(Cat(0, self.redirect_pc[1:])),
             predictor.update.eq(self.update),
             predictor.forget.eq(refetch),
             predictor.forget_pc.eq(head.pc),
@@ -107,18 +107,10 @@ class Frontend(wiring.Component):
             self.lookup.access.eq(Access.FETCH),
             self.lookup.mode.eq(self.mode),
         ]
-        with m.If(self.redirect_valid):
-            m.d.comb += predictor.next_pc.eq(Cat(0, self.redirect_pc[1:]))
-        with m.Elif(refetch):
-            m.d.comb += predictor.next_pc.eq(head.pc)
-        with m.Elif(taken):
-            m.d.comb += predictor.next_pc.eq(Cat(0, predictor.target, pc[TARGET_BITS:]))
-        with m.Else():
-            m.d.comb += predictor.next_pc.eq(Cat(0, 0, 0, sequential))
         with m.If(predictor.next_en):
             m.d.sync += [
                 pc.eq(predictor.next_pc),
-                wraps.eq(~flush & ~taken & (sequential[TARGET_BITS - 3] != pc[TARGET_BITS])),
+                wraps.eq(~flush & ~taken & (predictor.sequential[TARGET_BITS - 3] != pc[TARGET_BITS])),
             ]
         with m.If(refetch):
             m.d.sync += unpredicted.eq(1)

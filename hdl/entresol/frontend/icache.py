@@ -68,12 +68,14 @@ class ICache(wiring.Component):
         beat, last_beat = Signal(), Signal()
         install = Signal()
 
-        # --- memories.  A word is never read while it is written: until the line is valid, `filled` says what is in.
+        # --- memories.  What is read while it is written is not used: until a line is valid, `filled` says what is in.
         way_data, way_hit, way_valid = [], [], []
         for way in range(ways):
-            m.submodules[f"data{way}"] = data = memory.Memory(shape=64, depth=config.sets * WORDS, init=[])
+            m.submodules[f"data{way}"] = data = memory.Memory(
+                shape=64, depth=config.sets * WORDS, init=[], attrs={"no_rw_check": 1})
             m.submodules[f"tags{way}"] = tags = memory.Memory(
-                shape=self._config.bus_bits - 6 - set_bits, depth=config.sets, init=[], attrs={"ram_style": "block"})
+                shape=self._config.bus_bits - 6 - set_bits, depth=config.sets, init=[],
+                attrs={"ram_style": "block", "no_rw_check": 1})
             data_write, tag_write = data.write_port(), tags.write_port()
             data_read, tag_read = data.read_port(), tags.read_port()
             valid = Signal(config.sets, name=f"valid{way}")

@@ -26,13 +26,18 @@ INDIRECT_ENTRIES, INDIRECT_EVENTS = 64, 4
 class Predictor(wiring.Component):
     """Predicts for each group (aligned 8 bytes) where fetching goes on behind it.
 
-    `next_pc` is where the group of the next cycle begins, if `next_en`; the prediction for it is there in the next
-    cycle and as long as `next_en` is not set: `taken`, the position `last` of the branch's last halfword in the group,
-    and the low bits [36:1] of the target.  `taken` is for a branch at or behind `pc`'s position in the group.
-    `advance` (with `next_en`) says that the path goes on as predicted, `restore` that it does not: the speculative
-    history and return stack go back to those of the resolved path.
+    `next_pc` is where the group of the next cycle begins, if `next_en`: by the prediction if `advance`, or at
+    `forget_pc` if `forget`; but at `redirect_pc` if `redirect`.  This is known late, like which prediction counts,
+    and so what addresses the tables is made of every candidate before one is chosen.  The prediction for the group is
+    there in the next cycle and as long as `next_en` is not set: `taken`, the position `last` of the branch's last
+    halfword in the group, and the low bits [36:1] of the target.  `taken` is for a branch at or behind `pc`'s position
+    in the group, and not without `allowed`; `sequential` is the next group.
 
-    `update` trains.  `forget` (taken when no update is valid) removes the branch at `forget_pc`: there is none.
+    `advance` (with `next_en`) says that the path goes on as predicted, `redirect` or `forget` that it does not: the
+    speculative history and return stack go back to those of the resolved path.
+
+    `update` trains, and its `redirected` corrects the speculative history once more, by the branch that has redirected.
+    `forget` (taken when no update is valid) removes the branch at `forget_pc`: there is none.
 
     The target buffer is indexed by group and has two ways, so two branches of a group can be in it.  Directions, and
     targets of indirect jumps, are predicted by the path: the addresses of the last taken control transfers.  The path
@@ -45,14 +50,17 @@ class Predictor(wiring.Component):
     def __init__(self, config: CoreConfig):
         self._config = config
         super().__init__({
-            "next_pc": In(64),
+            "next_pc": Out(64),
+            "sequential": Out(64 - 3),
             "next_en": In(1),
+            "redirect": In(1),
+            "redirect_pc": In(64),
             "pc": In(64),
+            "allowed": In(1),
             "taken": Out(1),
             "last": Out(2),
             "target": Out(TARGET_BITS - 1),
             "advance": In(1),
-            "restore": In(1),
             "update": In(BranchUpdate),
             "forget": In(1),
             "forget_pc": In(64),
@@ -62,11 +70,12 @@ class Predictor(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, update = self._config, self.update
-        set_bits = exact_log2(config.btb_entries // WAYS)
-        next_group, this_group = self.next_pc[3:TARGET_BITS], self.pc[3:TARGET_BITS]
+        set_bits, indirect_bits = exact_log2(config.btb_entries // WAYS), exact_log2(INDIRECT_ENTRIES)
+        redirect_group = self.redirect_pc[3:TARGET_BITS]
+        this_group = self.pc[3:TARGET_BITS]
 
         def set_of(group):
-            return group[:set_bits] ^ group[set_bits:2 * set_bits]
+            return direction.hash_of(group, set_bits)
 
         def tag_of(group):
             return group[set_bits:set_bits + TAG_BITS] ^ group[set_bits + TAG_BITS:set_bits + 2 * TAG_BITS]
@@ -90,31 +99,40 @@ class Predictor(wiring.Component):
         last_source = Signal(direction.ADDRESS_BITS)  # which came from this group
         last_target = Signal(8)  # and led to that one
         path, path_next, train_path = Signal(PATH_BITS), Signal(PATH_BITS), Signal(PATH_BITS)
-        spec_path, spec_path_base = Signal(PATH_BITS), Signal(PATH_BITS)
+        spec_path, next_path, resolved_path = Signal(PATH_BITS), Signal(PATH_BITS), Signal(PATH_BITS)
         m.d.comb += [
             path.eq(longer(path_before, last_source)),
-            path_next.eq(path),
+            path_next.eq(Mux(update.taken, longer(path, group), path)),  # with the transfer that `update` tells of
             train_path.eq(Mux(group[:8] == last_target, path_before, path)),
         ]
         with m.If(update.valid & update.taken):
-            m.d.comb += path_next.eq(longer(path, group))
             m.d.sync += [path_before.eq(path), last_source.eq(group), last_target.eq(update.target[3:])]
 
         depth, depth_next = Signal(range(config.ras_entries)), Signal(range(config.ras_entries))
-        spec_depth, spec_depth_base = Signal.like(depth), Signal.like(depth)
+        spec_depth, next_depth, resolved_depth = (Signal.like(depth) for _ in range(3))
+        spec_path_base, spec_depth_base = Signal(PATH_BITS), Signal.like(depth)
         m.d.comb += depth_next.eq(depth)
-        with m.If(update.valid & (update.kind == BranchKind.CALL)):
+        with m.If(update.kind == BranchKind.CALL):
             m.d.comb += depth_next.eq(depth + 1)
-        with m.If(update.valid & (update.kind == BranchKind.RETURN)):
+        with m.If(update.kind == BranchKind.RETURN):
             m.d.comb += depth_next.eq(depth - 1)
-        m.d.sync += depth.eq(depth_next)
+        with m.If(update.valid):
+            m.d.sync += depth.eq(depth_next)
 
-        restore = Signal()  # an update that comes after its redirect restores once more
+        # A redirection goes back to what is resolved; one by a branch to what that makes of it, a cycle later.  A trap
+        # may come in between.
         m.d.comb += [
-            restore.eq(self.restore | learn),
-            spec_path_base.eq(Mux(restore, path_next, spec_path)),
-            spec_depth_base.eq(Mux(restore, depth_next, spec_depth)),
+            resolved_path.eq(Mux(update.valid, path_next, path)),
+            resolved_depth.eq(Mux(update.valid, depth_next, depth)),
+            next_path.eq(spec_path),
+            next_depth.eq(spec_depth),
+            spec_path_base.eq(Mux(self.redirect, resolved_path, next_path)),
+            spec_depth_base.eq(Mux(self.redirect, resolved_depth, next_depth)),
         ]
+        with m.If(self.forget):
+            m.d.comb += [next_path.eq(resolved_path), next_depth.eq(resolved_depth)]
+        with m.Elif(update.redirected):
+            m.d.comb += [next_path.eq(path_next), next_depth.eq(depth_next)]
 
         # --- branch target buffer.  What is learnt is looked up first, to be written to the way that has it.
         entry_layout = data.StructLayout({"valid": 1, "kind": BranchKind, "position": 2, "tag": TAG_BITS})
@@ -133,6 +151,11 @@ class Predictor(wiring.Component):
             write_target.eq(learn & update.taken),
             victim.eq(victim ^ write_target),
         ]
+        next_group = Signal(GROUP_BITS)  # if not `redirect`
+        hash_widths = {set_bits, direction.base_bits(config), direction.tagged_bits(config), indirect_bits}
+        next_hash = {bits: Signal(bits, name=f"next_hash{bits}") for bits in hash_widths}
+        next_set = Signal(set_bits)
+        m.d.comb += next_set.eq(Mux(self.redirect, set_of(redirect_group), next_hash[set_bits]))
         entries, targets = [], []
         known = Signal(WAYS)
         for way in range(WAYS):
@@ -145,8 +168,8 @@ class Predictor(wiring.Component):
             entry_write, target_write = entry_memory.write_port(), target_memory.write_port()
             chosen = known[way] | (~known.any() & new_entry.valid & (victim == way))
             m.d.comb += [
-                entry_read.addr.eq(set_of(next_group)), entry_read.en.eq(self.next_en),
-                target_read.addr.eq(set_of(next_group)), target_read.en.eq(self.next_en),
+                entry_read.addr.eq(next_set), entry_read.en.eq(self.next_en),
+                target_read.addr.eq(next_set), target_read.en.eq(self.next_en),
                 entry_old.addr.eq(set_of(group)), entry_old.en.eq(learn | forget),
                 known[way].eq(entry_old.data.valid & (entry_old.data.tag == new_entry.tag)
                               & (entry_old.data.position == new_entry.position)),
@@ -162,7 +185,12 @@ class Predictor(wiring.Component):
         m.d.comb += [
             directions.next_en.eq(self.next_en),
             directions.next_group.eq(next_group),
-            directions.next_path.eq(spec_path_base),
+            directions.next_hash_base.eq(next_hash[direction.base_bits(config)]),
+            directions.next_hash_tagged.eq(next_hash[direction.tagged_bits(config)]),
+            directions.next_path.eq(next_path),
+            directions.redirect.eq(self.redirect),
+            directions.redirect_group.eq(redirect_group),
+            directions.redirect_path.eq(resolved_path),
             *(directions.position[way].eq(entry.position) for way, entry in enumerate(entries)),
             directions.train.eq(update.valid & (update.kind == BranchKind.BRANCH)),
             directions.train_group.eq(group),
@@ -173,7 +201,6 @@ class Predictor(wiring.Component):
 
         # --- targets that depend on the path; direct jumps get in as well when they are new, and do no harm
         indirect_layout = data.StructLayout({"valid": 1, "tag": direction.TAG_BITS, "target": TARGET_BITS - 1})
-        indirect_bits = exact_log2(INDIRECT_ENTRIES)
         indirect_path = slice(0, INDIRECT_EVENTS * EVENT_BITS)
         m.submodules.indirect = indirect = memory.Memory(
             shape=indirect_layout, depth=INDIRECT_ENTRIES, init=[], attrs=BLOCK)
@@ -181,7 +208,9 @@ class Predictor(wiring.Component):
         indirect_tag = Signal(direction.TAG_BITS)
         m.d.comb += [
             indirect_read.en.eq(self.next_en),
-            indirect_read.addr.eq(direction.index_of(next_group, spec_path_base[indirect_path], indirect_bits)),
+            indirect_read.addr.eq(Mux(
+                self.redirect, direction.index_of(redirect_group, resolved_path[indirect_path], indirect_bits),
+                next_hash[indirect_bits] ^ direction.fold(next_path[indirect_path], indirect_bits))),
             indirect_write.en.eq(learn & ((update.kind == BranchKind.JUMP) | (update.kind == BranchKind.CALL))),
             indirect_write.addr.eq(direction.index_of(group, train_path[indirect_path], indirect_bits)),
             indirect_write.data.valid.eq(1),
@@ -189,7 +218,9 @@ class Predictor(wiring.Component):
             indirect_write.data.target.eq(update.target[1:TARGET_BITS]),
         ]
         with m.If(self.next_en):
-            m.d.sync += indirect_tag.eq(direction.tag_of(next_group, spec_path_base[indirect_path], indirect_bits))
+            m.d.sync += indirect_tag.eq(Mux(
+                self.redirect, direction.tag_of(redirect_group, resolved_path[indirect_path], indirect_bits),
+                direction.tag_of(next_group, next_path[indirect_path], indirect_bits)))
 
         # --- return stack: addresses [36:1] of the last halfwords of calls
         m.submodules.returns = returns = memory.Memory(shape=TARGET_BITS - 1, depth=config.ras_entries, init=[])
@@ -198,24 +229,53 @@ class Predictor(wiring.Component):
 
         # --- the prediction: the first taken branch
         way_taken = Signal(WAYS)
+        way_target = [Signal(TARGET_BITS - 1, name=f"way_target{way}") for way in range(WAYS)]
+        above_call, indirect_hit = Signal(TARGET_BITS - 1), Signal()
+        m.d.comb += [
+            above_call.eq(top.data + 1),
+            indirect_hit.eq(indirect_read.data.valid & (indirect_read.data.tag == indirect_tag)),
+        ]
         for way, entry in enumerate(entries):
-            m.d.comb += way_taken[way].eq(entry.valid & (entry.tag == tag_of(this_group))
-                                          & (entry.position >= self.pc[1:3])
-                                          & ((entry.kind != BranchKind.BRANCH) | directions.taken[way]))
+            m.d.comb += [
+                way_taken[way].eq(entry.valid & (entry.tag == tag_of(this_group)) & (entry.position >= self.pc[1:3])
+                                  & ((entry.kind != BranchKind.BRANCH) | directions.taken[way])),
+                way_target[way].eq(targets[way]),
+            ]
+            with m.If(entry.kind == BranchKind.RETURN):
+                m.d.comb += way_target[way].eq(above_call)
+            with m.Elif((entry.kind != BranchKind.BRANCH) & indirect_hit):
+                m.d.comb += way_target[way].eq(indirect_read.data.target)
         second = Signal()
         kind = Signal(BranchKind)
         m.d.comb += [
             second.eq(way_taken[1] & ~(way_taken[0] & (entries[0].position < entries[1].position))),
-            self.taken.eq(way_taken.any()),
+            self.taken.eq(way_taken.any() & self.allowed),
             self.last.eq(Mux(second, entries[1].position, entries[0].position)),
             kind.eq(Mux(second, entries[1].kind, entries[0].kind)),
-            self.target.eq(Mux(second, targets[1], targets[0])),
+            self.target.eq(Mux(second, *reversed(way_target))),
         ]
-        with m.If(kind == BranchKind.RETURN):
-            m.d.comb += self.target.eq(top.data + 1)
-        with m.Elif((kind != BranchKind.BRANCH) & indirect_read.data.valid
-                      & (indirect_read.data.tag == indirect_tag)):
-            m.d.comb += self.target.eq(indirect_read.data.target)
+
+        # --- the next group
+        def chosen(function):
+            """`function` of the next group, unless redirected, applied to each that it can be."""
+            predicted = Mux(second, *(function(target[2:]) for target in reversed(way_target)))
+            other = Mux(self.forget, function(self.forget_pc[3:TARGET_BITS]), function(self.sequential[:GROUP_BITS]))
+            return Mux(self.taken & ~self.forget, predicted, other)
+
+        m.d.comb += [
+            self.sequential.eq(self.pc[3:] + 1),
+            next_group.eq(chosen(lambda group: group)),
+            *(signal.eq(chosen(lambda group, bits=bits: direction.hash_of(group, bits)))
+              for bits, signal in next_hash.items()),
+        ]
+        with m.If(self.redirect):
+            m.d.comb += self.next_pc.eq(self.redirect_pc)
+        with m.Elif(self.forget):
+            m.d.comb += self.next_pc.eq(self.forget_pc)
+        with m.Elif(self.taken):
+            m.d.comb += self.next_pc.eq(Cat(0, self.target, self.pc[TARGET_BITS:]))
+        with m.Else():
+            m.d.comb += self.next_pc.eq(Cat(0, 0, 0, self.sequential))
 
         # --- follow it
         go_on = Signal()
@@ -233,6 +293,6 @@ class Predictor(wiring.Component):
             with m.If(kind == BranchKind.RETURN):
                 m.d.sync += spec_depth.eq(spec_depth_base - 1)
         # A call that was not predicted has not been pushed.
-        with m.If(learn & (update.kind == BranchKind.CALL)):
+        with m.If(update.redirected & (update.kind == BranchKind.CALL)):
             m.d.comb += [push.en.eq(1), push.addr.eq(depth_next), push.data.eq(last_half)]
         return m

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
 from ..isa.compressed import RvcExpander
+from ..isa.decoder import SourceDecoder
 from .predictor import TARGET_BITS
 from .types import FetchedInstr
 
@@ -121,9 +122,13 @@ class FetchQueue(wiring.Component):
         m.d.comb += end.eq(position + long)
 
         m.submodules.expander = expander = RvcExpander(self._config)
+        m.submodules.sources = sources = SourceDecoder(self._config)
         predicted, transfer = Signal(), Signal()
         m.d.comb += [
             expander.compressed.eq(low),
+            sources.insn.eq(Cat(low, high)),
+            instr.rs1_en.eq(Mux(long, sources.rs1_en, expander.rs1_en)),
+            instr.rs2_en.eq(Mux(long, sources.rs2_en, expander.rs2_en)),
             instr.pc.eq(Cat(0, position, base)),
             instr.rvc.eq(~long),
             instr.raw.eq(Mux(long, Cat(low, high), low)),

@@ -186,12 +186,24 @@ def _equations(extensions: frozenset[str]) -> tuple[tuple[Cube, ...], ...]:
     return tuple(bits)
 
 
+@cache
+def _sources(extensions: frozenset[str]) -> list[tuple[Cube, ...]]:
+    """Product terms of "reads rs1" and "reads rs2" (of what it expands to)."""
+    rows = [(cube, _ROW[row.target].control) for row in configured(extensions) for cube in row.cubes]
+    terms = []
+    for name in ("rs1_en", "rs2_en"):
+        on = [cube for cube, control in rows if control.get(name)]
+        off = [cube for cube, control in rows if not control.get(name)]
+        terms.append(tuple(minimise(on, lambda cube, off=off: not any(cube.intersects(other) for other in off))))
+    return terms
+
+
 class RvcExpander(wiring.Component):
     """Expands a compressed instruction to the 32-bit one that it stands for; combinational.
 
     Bits 1:0 of the expansion are 0 for reserved encodings and those of extensions that the configuration does not
     have (the rest means nothing then), so that the decoder finds them illegal.  Hints expand to computations without
-    effect.
+    effect.  `rs1_en` and `rs2_en` are what the decoder would say of the expansion, only sooner.
     """
 
     def __init__(self, config: CoreConfig):
@@ -199,10 +211,15 @@ class RvcExpander(wiring.Component):
         super().__init__({
             "compressed": In(16),  # bits 1:0 other than 3
             "expanded": Out(32),
+            "rs1_en": Out(1),
+            "rs2_en": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
         terms = ProductTerms(m, self.compressed)
-        m.d.comb += self.expanded.eq(Cat(terms.any(cubes) for cubes in _equations(self._config.extensions)))
+        m.d.comb += [
+            self.expanded.eq(Cat(terms.any(cubes) for cubes in _equations(self._config.extensions))),
+            Cat(self.rs1_en, self.rs2_en).eq(Cat(terms.any(cubes) for cubes in _sources(self._config.extensions))),
+        ]
         return m

@@ -32,6 +32,23 @@ def control_word(row: Instruction) -> int:
     return Const(row.control, Control).as_value().value
 
 
+class SourceDecoder(wiring.Component):
+    """`rs1_en` and `rs2_en` of the control word alone; combinational."""
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__({"insn": In(32), "rs1_en": Out(1), "rs2_en": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        _, bits = _equations(self._config.extensions)
+        terms = ProductTerms(m, self.insn)
+        for name in ("rs1_en", "rs2_en"):
+            offset = data.Layout.cast(Control)[name].offset
+            m.d.comb += getattr(self, name).eq(terms.any(bits[offset]))
+        return m
+
+
 class Decoder(wiring.Component):
     """Decodes a 32-bit instruction word; combinational.
 

@@ -205,10 +205,11 @@ class Lsu(wiring.Component):
                                         Mux(look_now, offset, self.x.vaddr[:3]))),
         ]
         looked = m_valid & ~relook & ~walking & ~waiting & ~answered  # the TLB's answer is for M, which needs one
-        start_walk = name(looked & ~bad_atomic & ~self.tlb.hit & ~self.m_kill, "start_walk")
+        # A killed access may ask for a walk in its only cycle, which it abandons then.
+        start_walk = name(looked & ~bad_atomic & ~self.tlb.hit, "start_walk")
         m.d.comb += self.walk_valid.eq(start_walk | walking)
         m.d.sync += relook.eq(0)
-        with m.If(start_walk):
+        with m.If(start_walk & ~self.m_kill):
             m.d.sync += walking.eq(1)
         with m.If(walking & self.walk_done):
             m.d.sync += walking.eq(0)

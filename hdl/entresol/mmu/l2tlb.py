@@ -138,6 +138,7 @@ class L2Tlb(wiring.Component):
 
         sweeping = Signal(init=1)
         swept = Signal(range(self._sets))
+        asked_sweeping = Signal()  # the probe was made before the sweep's last row had gone
 
         def epoch(key_gstage, key_v, glob, fractured):
             plain, global_, fractured_ = (Mux(key_v, one, zero) for zero, one in zip(*epochs, strict=True))
@@ -151,7 +152,7 @@ class L2Tlb(wiring.Component):
         m.d.comb += page.eq(self._page(self.probe))
         m.d.sync += [pending.eq(self.probe_en), self.answered.eq(pending & ~self.cancel)]
         with m.If(self.probe_en):
-            m.d.sync += [asked_key.eq(self.probe), asked_page.eq(page)]
+            m.d.sync += [asked_key.eq(self.probe), asked_page.eq(page), asked_sweeping.eq(sweeping)]
         m.d.sync += [self.level.eq(asked_key.level), self.found.eq(0)]
 
         # Write: an entry, or erasing a set
@@ -181,7 +182,9 @@ class L2Tlb(wiring.Component):
             m.d.comb += write_set.eq(self._set(fence_page, Const(0), Const(0, 2)))
 
         for way in range(config.l2tlb_ways):
-            m.submodules[f"way{way}"] = ram = Memory(shape=layout, depth=self._sets, init=[])
+            m.submodules[f"way{way}"] = ram = Memory(
+                shape=layout, depth=self._sets, init=[], attrs={"no_rw_check": 1}
+            )
             read = ram.read_port()
             write = ram.write_port()
             m.d.comb += [
@@ -208,6 +211,7 @@ class L2Tlb(wiring.Component):
                 & (candidate.tag == asked_page[bits:])
                 & same_space
                 & ~sweeping
+                & ~asked_sweeping
             )
             with m.If(hit):
                 m.d.sync += [self.found.eq(1), self.found_way.eq(way), self.value.eq(candidate.value)]

@@ -18,8 +18,9 @@ class TlbPort(wiring.Signature):
     `lookup_en` and `lookup` in one cycle; `tlb` in the next and until the next `lookup_en`.  When `tlb.hit` is 0,
     raise `walk_valid` until `walk_done`, a pulse.  With `walk_faulted`, `walk_fault` says what is wrong; otherwise the
     translation has been loaded and a `lookup_en` from the cycle of `walk_done` on will hit.  `walk_valid` may be taken
-    back at any time, and every `lookup_en` abandons the walk for the lookup before; `walk_done` means something only
-    while `walk_valid` is set, and never belongs to an abandoned request then.
+    back at any time, and must be, for a cycle at least, when something else is looked up before `walk_done`: it comes
+    with no `lookup_en` but in the cycle of `walk_done`.  `walk_done` means something only while `walk_valid` is set,
+    and never belongs to an abandoned request then.
     """
 
     def __init__(self):
@@ -66,10 +67,10 @@ class PtwPort(wiring.Signature):
 class Mmu(wiring.Component):
     """The memory-management unit (supervisor chapter, "Sv39"; hypervisor chapter, "Two-Stage Address Translation").
 
-    `i`/`d`: the requesters.  `ptw_*`: page-table reads and updates.  `ctx` and `pmp` come from the CSRs and may change
-    in any cycle whose next one abandons the fetches in flight.  `fence_valid`/`fence` are held until `fence_done`;
-    between fences, every lookup may be answered from what page tables said at any time since the last fence that
-    covers it.
+    `i`/`d`: the requesters. `ptw_*`: page-table reads and updates. `ctx` and `pmp` come from the CSRs and may change in
+    any cycle whose next one abandons the fetches in flight. `fence_valid`/`fence` are held until `fence_done` (which
+    means nothing without); between fences, every lookup may be answered from what page tables said at any time since
+    the last fence that covers it.
     """
 
     def __init__(self, config: CoreConfig):
@@ -179,7 +180,6 @@ class Mmu(wiring.Component):
                 port.tlb.eq(tlb.result),
                 getattr(walker, f"{side}_valid").eq(port.walk_valid),
                 getattr(walker, f"{side}_asked").eq(tlb.asked),
-                getattr(walker, f"{side}_moved").eq(port.lookup_en),
                 tlb.fill_en.eq(getattr(walker, f"{side}_fill_en")),
                 tlb.fill.eq(walker.fill),
                 port.walk_done.eq(getattr(walker, f"{side}_done")),

@@ -86,6 +86,8 @@ class L1Tlb(wiring.Component):
         valid = Signal(self._entries)
         large = Signal(self._entries)
         transient = Signal()  # entry 0 is only for the repetition of the last lookup
+        spent = Signal()  # ... which has been (a cycle late: what could be asked in between is the same once more)
+        m.d.sync += spent.eq(self.lookup_en & transient)
         owner = Signal(2)
         m.d.comb += owner.eq(address_space(self.lookup))
         upper = self.lookup.vaddr[top:]
@@ -121,7 +123,7 @@ class L1Tlb(wiring.Component):
             with m.If(self.drop_en), m.If(in_class & ~(drop.keep_global & glob) & (~drop.by_addr | near)):
                 m.d.sync += valid[i].eq(0)
             if i == 0:
-                with m.If(self.lookup_en & transient):
+                with m.If(spent):
                     m.d.sync += valid[i].eq(0)
             with m.If(self.fill_en):
                 with m.If(Mux(self.fill.fill.large, overlap_q[i], match_q & (index_q == i))):

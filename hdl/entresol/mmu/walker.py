@@ -66,10 +66,10 @@ class Walker(wiring.Component):
 
     Requests (`d_*`, `i_*`): `valid` is held while the side wants the translation of `asked`, its last lookup.  A fill
     (`*_fill_en`, with `fill`) precedes `done` by one cycle; `done` is a pulse, with `faulted` and `fault` if there is
-    no translation.  A request whose `valid` falls or whose side looks something else up (`moved`) is abandoned: it
-    fills nothing, and no `done` follows two cycles later or after; one in the very next cycle is to be ignored,
-    which happens by itself because `valid` is low then.
-    `fence_valid` is held until `fence_done`; a walk in progress is cut short first and begins anew afterwards.
+    no translation.  A request whose `valid` falls is abandoned: it fills nothing, and no `done` follows two cycles
+    later or after; one in the very next cycle is to be ignored, which happens by itself because `valid` is low then.
+    `fence_valid` is held until `fence_done`, which means nothing without it; a walk in progress is cut short first and
+    begins anew afterwards.
     `*_start` pulses when a request is accepted.
     """
 
@@ -82,7 +82,7 @@ class Walker(wiring.Component):
                 **{
                     f"{side}_{name}": In(shape)
                     for side in "di"
-                    for name, shape in (("valid", 1), ("asked", TlbLookup), ("moved", 1))
+                    for name, shape in (("valid", 1), ("asked", TlbLookup))
                 },
                 **{f"{side}_{name}": Out(1) for side in "di" for name in ("fill_en", "done", "start")},
                 "fill": Out(fill_layout(config)),
@@ -126,7 +126,7 @@ class Walker(wiring.Component):
         asked = Signal(TlbLookup)
         alive = Signal()  # the side has wanted it all the time, up to the last cycle
         live = Signal()  # ... up to now, and no fence waits
-        wanted = Mux(data_side, self.d_valid & ~self.d_moved, self.i_valid & ~self.i_moved)
+        wanted = Mux(data_side, self.d_valid, self.i_valid)
         m.d.sync += alive.eq(alive & wanted)
         m.d.comb += live.eq(alive & wanted & ~self.fence_valid)
 
@@ -399,7 +399,7 @@ class Walker(wiring.Component):
         chosen = Signal(TlbLookup)
         with m.FSM() as fsm:
             with m.State("IDLE"):
-                take = self.d_valid & ~self.d_moved
+                take = self.d_valid
                 m.d.comb += chosen.eq(Mux(take, self.d_asked, self.i_asked))
                 m.d.sync += [
                     data_side.eq(take),
@@ -420,7 +420,7 @@ class Walker(wiring.Component):
                 m.d.comb += [l2.probe.gstage.eq(0), l2.probe.level.eq(0), l2.probe.addr.eq(chosen.vaddr)]
                 with m.If(self.fence_valid):
                     m.d.comb += l2.fence_en.eq(1)
-                with m.Elif(take | self.i_valid & ~self.i_moved):
+                with m.Elif(take | self.i_valid):
                     m.d.comb += [l2.probe_en.eq(1), self.d_start.eq(take), self.i_start.eq(~take)]
                     m.next = "PROBE"
 
@@ -668,6 +668,6 @@ class Walker(wiring.Component):
                 m.next = "IDLE"
         walking = fsm.ongoing("READ") | fsm.ongoing("CHECK") | fsm.ongoing("LEAF") | fsm.ongoing("UPDATE")
         m.d.comb += [self.walking_vs.eq(walking & ~stage2), self.walking_g.eq(walking & stage2)]
-        # Outside the FSM: a request's validity must not seem to have a part in it (it follows from fence_done).
-        m.d.comb += self.fence_done.eq(self.fence_valid & fsm.ongoing("IDLE"))
+        # Whether a fence is valid is known late, and whoever has one does not need to be told.
+        m.d.comb += self.fence_done.eq(fsm.ongoing("IDLE"))
         return m

@@ -99,36 +99,52 @@ class Commit(wiring.Component):
 
         # --- exceptions, but for those of the load/store unit all known in the first cycle
         early, cause, tval = Signal(), Signal(Cause), Signal(64)
+        below_m, to_vs = Signal(), Signal()  # the exception goes to HS- or VS-mode, to VS-mode
         raw_tval, pc_tval = Signal(), Signal()
         illegal, virtual = Signal(), Signal()
+        lsu_illegal, lsu_virtual = Signal(), Signal()
         m.d.comb += [
-            illegal.eq(control.illegal | csr.csr_illegal | (is_system & csr.sys_illegal)
-                       | (is_lsu & (csr.block_illegal | (control.hlsv & csr.hlsv_illegal)))),
-            virtual.eq(csr.csr_virtual | (is_system & csr.sys_virtual)
-                       | (is_lsu & (csr.block_virtual | (control.hlsv & csr.hlsv_virtual)))),
+            lsu_illegal.eq(is_lsu & (csr.block_illegal | (control.hlsv & csr.hlsv_illegal))),
+            lsu_virtual.eq(is_lsu & (csr.block_virtual | (control.hlsv & csr.hlsv_virtual))),
+            illegal.eq(control.illegal | csr.csr_illegal | (is_system & csr.sys_illegal) | lsu_illegal),
+            virtual.eq(csr.csr_virtual | (is_system & csr.sys_virtual) | lsu_virtual),
         ]
         memory_fault = Signal(MemFault)  # of the fetch or the load/store, whichever it is
         m.d.comb += memory_fault.eq(Mux(i.fault, self.fetch_fault, self.lsu_fault))
         trap_memory = Signal()
+        memory_below_m, memory_to_vs = Signal(), Signal()
+        m.d.comb += [
+            memory_below_m.eq(csr.exception_below_m.bit_select(memory_fault.cause, 1)),
+            memory_to_vs.eq(csr.exception_to_vs.bit_select(memory_fault.cause, 1)),
+            below_m.eq(memory_below_m),
+            to_vs.eq(memory_to_vs),
+        ]
+
+        def exception(code: Cause):
+            """What is known of an exception in the first cycle."""
+            return [early.eq(1), cause.eq(code), below_m.eq(csr.exception_below_m[code.value]),
+                    to_vs.eq(csr.exception_to_vs[code.value])]
+
         with m.If(i.fault):
             m.d.comb += [early.eq(1), trap_memory.eq(1)]
         with m.Elif(i.misaligned):
-            m.d.comb += [early.eq(1), cause.eq(Cause.INSTRUCTION_ADDRESS_MISALIGNED)]
+            m.d.comb += exception(Cause.INSTRUCTION_ADDRESS_MISALIGNED)
         with m.Elif(illegal):
-            m.d.comb += [early.eq(1), cause.eq(Cause.ILLEGAL_INSTRUCTION), raw_tval.eq(1)]
+            m.d.comb += [*exception(Cause.ILLEGAL_INSTRUCTION), raw_tval.eq(1)]
         with m.Elif(virtual):
-            m.d.comb += [early.eq(1), cause.eq(Cause.VIRTUAL_INSTRUCTION), raw_tval.eq(1)]
+            m.d.comb += [*exception(Cause.VIRTUAL_INSTRUCTION), raw_tval.eq(1)]
         with m.Elif(system(SysOp.EBREAK)):
-            m.d.comb += [early.eq(1), cause.eq(Cause.BREAKPOINT), pc_tval.eq(1)]
-        with m.Elif(system(SysOp.ECALL)):
-            m.d.comb += early.eq(1)
-            with m.Switch(csr.mode.priv):
-                with m.Case(Priv.U):
-                    m.d.comb += cause.eq(Cause.ECALL_FROM_U)
-                with m.Case(Priv.S):
-                    m.d.comb += cause.eq(Mux(csr.mode.v, Cause.ECALL_FROM_VS, Cause.ECALL_FROM_HS))
-                with m.Default():
-                    m.d.comb += cause.eq(Cause.ECALL_FROM_M)
+            m.d.comb += [*exception(Cause.BREAKPOINT), pc_tval.eq(1)]
+        with m.Elif(system(SysOp.ECALL)), m.Switch(csr.mode.priv):
+            with m.Case(Priv.U):
+                m.d.comb += exception(Cause.ECALL_FROM_U)
+            with m.Case(Priv.S):
+                with m.If(csr.mode.v):
+                    m.d.comb += exception(Cause.ECALL_FROM_VS)
+                with m.Else():
+                    m.d.comb += exception(Cause.ECALL_FROM_HS)
+            with m.Default():
+                m.d.comb += exception(Cause.ECALL_FROM_M)
         with m.Elif(is_lsu):
             m.d.comb += trap_memory.eq(1)
         other_tval = Mux(i.misaligned, i.result, Mux(pc_tval, i.pc, 0))
@@ -144,7 +160,7 @@ class Commit(wiring.Component):
             is_wrs.eq(system(SysOp.WRS_NTO, SysOp.WRS_STO)),
             fence_all.eq(csr_writes & csr.csr_fence),
             interrupt.eq(self.m_valid & self.m_first & csr.interrupt_valid),
-            trap.eq(interrupt | (self.m_valid & (early | (is_lsu & self.lsu_done & self.lsu_faulted)))),
+            trap.eq(interrupt | (self.m_valid & (early | (is_lsu & self.lsu_faulted)))),
             completed.eq(1),
         ]
         with m.If(is_lsu):
@@ -163,9 +179,10 @@ class Commit(wiring.Component):
         retires = Signal()
         m.d.comb += [
             retires.eq(self.m_valid & ~trap & completed),
-            done.eq(trap | retires),
-            self.free.eq(~self.m_valid | done),
-            self.lsu_kill.eq(self.m_valid & is_lsu & (interrupt | early)),
+            done.eq(self.m_valid & (trap | completed)),
+            self.free.eq(~self.m_valid | trap | completed),
+            # Only what can stop a load or store: the rest of `early` is a long path.
+            self.lsu_kill.eq(self.m_valid & is_lsu & (interrupt | lsu_illegal | lsu_virtual)),
             self.div_kill.eq(self.m_valid & is_div & interrupt),
         ]
 
@@ -213,13 +230,16 @@ class Commit(wiring.Component):
         m.d.comb += [
             tinst.insn.eq(i.insn),
             tinst.rvc.eq(i.rvc),
-            tinst.cause.eq(csr.trap_cause),
+            tinst.cause.eq(csr.trap_cause),  # means nothing with `interrupt`
             tinst.interrupt.eq(interrupt),
             tinst.implicit.eq(Mux(trap_memory, memory_fault.implicit, Implicit.NONE)),
             tinst.offset.eq(memory_fault.vaddr - i.result),
             csr.trap_valid.eq(trap),
             csr.trap_interrupt.eq(interrupt),
-            csr.trap_cause.eq(Mux(interrupt, csr.interrupt_cause, Mux(trap_memory, memory_fault.cause, cause))),
+            csr.trap_cause.eq(Mux(trap_memory, memory_fault.cause, cause)),
+            csr.trap_interrupt_cause.eq(csr.interrupt_cause),
+            csr.trap_target.priv.eq(Mux(interrupt, csr.interrupt_target.priv, Mux(below_m, Priv.S, Priv.M))),
+            csr.trap_target.v.eq(Mux(interrupt, csr.interrupt_target.v, to_vs)),
             csr.trap_epc.eq(i.pc),
             csr.trap_tval.eq(Mux(interrupt, 0, tval)),
             csr.trap_gpa.eq(Mux(trap_memory & ~interrupt, memory_fault.gpa, 0)),
@@ -228,17 +248,19 @@ class Commit(wiring.Component):
             csr.trap_gva.eq(~interrupt & Mux(trap_memory, memory_fault.v, (pc_tval | i.misaligned) & csr.mode.v)),
             is_xret.eq(system(SysOp.MRET, SysOp.SRET)),
             is_fence_i.eq(system(SysOp.FENCE_I)),
-            csr.xret_valid.eq(retires & is_xret),
+            csr.xret_valid.eq(self.m_valid & is_xret & ~trap),
             csr.xret_op.eq(control.op),
-            self.invalidate_icache.eq(retires & is_fence_i),
+            self.invalidate_icache.eq(self.m_valid & is_fence_i & ~trap),
             # A trap handler may switch to another context: its LR must not pair with that one's SC.
-            self.reservation_clear.eq(retires & is_xret),
+            self.reservation_clear.eq(self.m_valid & is_xret & ~trap),
         ]
-        serialises = Signal()
+        # Of what redirects, only fences take more than a cycle; `retires` would bring in the path of load hits.
+        serialises, redirects = Signal(), Signal()
         m.d.comb += [
             serialises.eq(is_fence_i | is_fence | system(SysOp.SFENCE_INVAL_IR)
                           | (csr_writes & csr.csr_flush)),
-            self.redirect_valid.eq(trap | (retires & (is_xret | serialises))),
+            redirects.eq(self.m_valid & (is_xret | (serialises & (~(is_fence | fence_all) | self.fence_done)))),
+            self.redirect_valid.eq(trap | redirects),
             self.redirect_reason.eq(Mux(trap | is_xret, Bubble.TRAP, Bubble.SERIAL)),
         ]
         with m.If(trap):
@@ -255,10 +277,10 @@ class Commit(wiring.Component):
         retire = Signal(Retire)
         m.d.comb += [self.retire.eq(retire), self.retire.csr.eq(csr.changed), self.retire.csr2.eq(csr.changed2)]
         m.d.sync += [
-            retire.valid.eq(done & self.m_valid),
+            retire.valid.eq(done),
             retire.trap.eq(trap),
             retire.interrupt.eq(interrupt),
-            retire.cause.eq(csr.trap_cause),
+            retire.cause.eq(Mux(interrupt, csr.interrupt_cause, csr.trap_cause)),
             retire.tval.eq(csr.trap_tval),
             retire.target.eq(csr.trap_target),
             retire.mode.eq(csr.mode),

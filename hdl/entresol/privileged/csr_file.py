@@ -24,7 +24,7 @@ from .block_control import BlockControl
 from .csr_access import CsrAccess, any_of
 from .interrupt_select import InterruptSelect
 from .legality import Legality
-from .trap_select import EXCEPTIONS, INTERRUPTS, TrapSelect
+from .trap_select import EXCEPTIONS, INTERRUPTS, Delegation, TrapSelect
 
 _GUEST_PAGE_FAULTS = (
     Cause.INSTRUCTION_GUEST_PAGE_FAULT, Cause.LOAD_GUEST_PAGE_FAULT, Cause.STORE_GUEST_PAGE_FAULT,
@@ -54,8 +54,11 @@ class CsrFile(wiring.Component):
 
     SYSTEM instructions: see `Legality`; cache-block operations: see `BlockControl`.
 
-    Traps: `trap_gpa` (bytes) counts only for guest page faults; for interrupts `trap_tval`, `trap_gpa`, `trap_tinst`
-    and `trap_gva` are taken as zero.  `trap_pc` and `trap_target` are those of the trap presented.
+    Traps: `trap_interrupt` says whether it is the interrupt `trap_interrupt_cause` or the exception `trap_cause`;
+    `trap_target` has to be `interrupt_target`, or what `exception_below_m` and `exception_to_vs` (see `Delegation`) say
+    of the exception: which one it is turns out late, and so only a choice among modes follows on it. `trap_gpa` (bytes)
+    counts only for guest page faults; for interrupts `trap_tval`, `trap_gpa`, `trap_tinst` and `trap_gva` are taken as
+    zero. `trap_pc` is that of the trap presented.
 
     `mode` is the current privilege mode, `data_mode` the effective one of loads and stores (MPRV), `hlsv_mode` that
     of HLV, HLVX and HSV; `data_masking` and `hlsv_masking` are their pointer masking.  `time` is the
@@ -92,13 +95,17 @@ class CsrFile(wiring.Component):
             "trap_valid": In(1),
             "trap_interrupt": In(1),
             "trap_cause": In(6),
+            "trap_interrupt_cause": In(6),
+            "trap_target": In(Mode),
+            "interrupt_target": Out(Mode),
+            "exception_below_m": Out(EXCEPTIONS),
+            "exception_to_vs": Out(EXCEPTIONS),
             "trap_epc": In(64),
             "trap_tval": In(64),
             "trap_gpa": In(64),
             "trap_tinst": In(32),
             "trap_gva": In(1),
             "trap_pc": Out(64),
-            "trap_target": Out(Mode),
             "xret_valid": In(1),
             "xret_op": In(SysOp),
             "xret_pc": Out(64),
@@ -311,14 +318,21 @@ class CsrFile(wiring.Component):
                     _, enables = self._writes[self._root(csr, field)].setdefault(field.low, (value, []))
                     enables.append(select[csr.name] & changes & accepted)
 
-        differs = self.csr_rdata ^ wdata
+        # Which bits a write changes is told from the bits themselves: by way of `csr_rdata` it would end the longest
+        # path there is to the front end.
+        operand = self.csr_operand
+        sets, clears = Signal(), Signal()
+        m.d.comb += [sets.eq(self.csr_op == CsrOp.RS), clears.eq(self.csr_op == CsrOp.RC)]
         flushes = [select[csr.name] for csr in table.values() if csr.flush == -1]
         masks: dict[int, list[str]] = {}
         for csr in table.values():
             for bit in range(64 if csr.flush > 0 else 0):
                 if csr.flush >> bit & 1:
                     masks.setdefault(bit, []).append(csr.name)
-        flushes += [selected(names) & differs[bit] for bit, names in masks.items()]
+        for bit, names in masks.items():
+            for name in names:
+                flushes.append(select[name] & Mux(self._register(name)[bit], Mux(operand[bit], clears, ~sets & ~clears),
+                                                  operand[bit] & ~clears))
         with m.If(self.csr_valid):
             m.d.comb += [
                 self.csr_flush.eq(any_of(flushes)),
@@ -492,36 +506,55 @@ class CsrFile(wiring.Component):
         """Trap entry.  The registers that traps and software write share one multiplexer per kind of register."""
         store = self._store
         has_h = self._config.has("h")
-        m.submodules.target = target = TrapSelect()
+        m.submodules.exceptions = exceptions = Delegation(EXCEPTIONS)
+        m.submodules.interrupt_target = target = TrapSelect()
+        mideleg, hideleg = self._register("mideleg", INTERRUPTS), self._register("hideleg", INTERRUPTS)
         m.d.comb += [
-            target.interrupt.eq(self.trap_interrupt),
-            target.cause.eq(self.trap_cause),
+            exceptions.mode.eq(self.mode),
+            exceptions.first.eq(self._register("medeleg", EXCEPTIONS)),
+            exceptions.second.eq(self._register("hedeleg", EXCEPTIONS)),
+            self.exception_below_m.eq(exceptions.below_m),
+            self.exception_to_vs.eq(exceptions.to_vs),
+            target.interrupt.eq(1),
+            target.cause.eq(self.trap_interrupt_cause),
             target.mode.eq(self.mode),
-            target.medeleg.eq(self._register("medeleg", EXCEPTIONS)),
-            target.hedeleg.eq(self._register("hedeleg", EXCEPTIONS)),
-            target.mideleg.eq(self._register("mideleg", INTERRUPTS)),
-            target.hideleg.eq(self._register("hideleg", INTERRUPTS)),
-            self.trap_target.eq(target.target),
-        ]
-        to_m, to_hs, to_vs = Signal(), Signal(), Signal()
-        m.d.comb += [
-            to_m.eq(target.target.priv == Priv.M),
-            to_vs.eq(target.target.v),
-            to_hs.eq(~to_m & ~to_vs),
+            target.mideleg.eq(mideleg),
+            target.hideleg.eq(hideleg),
+            self.interrupt_target.eq(target.target),
         ]
         exception = ~self.trap_interrupt
-        targets = [("m", to_m), ("s", to_hs)] + ([("vs", to_vs)] if has_h else [])
+        prefixes = ["m", "s", "vs"] if has_h else ["m", "s"]
+
+        def chosen(name: str, modes: list[Value]) -> Value:
+            values = [store[f"{prefix}tvec.{name}"] for prefix in prefixes]
+            return _or_tree([value & mode.replicate(len(value)) for value, mode in zip(values, modes, strict=True)])
+
+        to_m, to_hs, to_vs = Signal(), Signal(), Signal()
+        m.d.comb += [
+            to_m.eq(self.trap_target.priv == Priv.M),
+            to_vs.eq(self.trap_target.v),
+            to_hs.eq(~to_m & ~to_vs),
+        ]
+        to = [to_m, to_hs, to_vs][:len(prefixes)]
+        targets = list(zip(prefixes, to, strict=True))
 
         # VS-level interrupts (2, 6, 10) are numbered as supervisor interrupts (1, 5, 9) in VS-mode; in 13, the other
         # interrupt that can get there, the low bits are those anyway.
-        code = Signal(6)
-        m.d.comb += code.eq(Cat(Mux(to_vs & self.trap_interrupt, 1, self.trap_cause[:2]), self.trap_cause[2:]))
-
-        base, vectored = Signal(62), Signal()
+        interrupt, code = Signal(6), Signal(6)
+        cause = self.trap_interrupt_cause
         m.d.comb += [
-            base.eq(_or_tree([store[f"{prefix}tvec.base"] & chosen.replicate(62) for prefix, chosen in targets])),
-            vectored.eq(any_of(store[f"{prefix}tvec.mode"] & chosen for prefix, chosen in targets)),
-            self.trap_pc.eq(Cat(C(0, 2), (base + Mux(vectored & self.trap_interrupt, code, 0))[:62])),
+            interrupt.eq(Cat(Mux(target.target.v, 1, cause[:2]), cause[2:])),
+            code.eq(Mux(self.trap_interrupt, interrupt, self.trap_cause)),
+        ]
+
+        # Only interrupts are vectored, and theirs is known early.
+        to_m_then = target.target.priv == Priv.M
+        modes = [to_m_then, ~to_m_then & ~target.target.v, target.target.v][:len(prefixes)]
+        vectored_pc = Signal(62)
+        m.d.comb += [
+            vectored_pc.eq(chosen("base", modes) + Mux(chosen("mode", modes), interrupt, 0)),
+            self.trap_pc.eq(Cat(C(0, 2), Mux(self.trap_interrupt, vectored_pc,
+                                             chosen("base", to)))),
         ]
 
         def shared(trap_value: Value, registers: dict[str, Value]) -> None:
@@ -548,7 +581,7 @@ class CsrFile(wiring.Component):
         # Status.  These assignments come before software's in the netlist, but never happen in the same cycle.
         supervisor = self.mode.priv != Priv.U  # as SPP holds it
         with m.If(self.trap_valid):
-            m.d.sync += self.mode.eq(target.target)
+            m.d.sync += self.mode.eq(self.trap_target)
             with m.If(to_m):
                 m.d.sync += [
                     store["mstatus.mpp"].eq(self.mode.priv),

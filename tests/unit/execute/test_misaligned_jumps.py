@@ -25,6 +25,7 @@ def reports(dut, op, target, taken):
         ctx.set(dut.x.fetched.pc, 0x1000)
         ctx.set(dut.x.control.unit, Unit.BRANCH)
         ctx.set(dut.x.control.op, op)
+        ctx.set(dut.x.from_pc, op != BranchOp.JALR)
         ctx.set(dut.x.imm, target - 0x1000)
         ctx.set(dut.x.rs1, OPERANDS[op][not taken][0])
         ctx.set(dut.x.rs2, OPERANDS[op][not taken][1])

@@ -73,15 +73,17 @@ def test_multiplication(operands):
 
 async def divide(ctx, unit, op, word, a, b):
     """The result and the cycles it took."""
+    ctx.set(unit.load, 1)
     ctx.set(unit.start, 1)
     drive(ctx, unit, op, word, a, b)
     await ctx.tick()
     ctx.set(unit.start, 0)
-    drive(ctx, unit, DivOp.REMU, 0, 3, 5)  # the operands need not stay
+    drive(ctx, unit, DivOp.REMU, 0, 3, 5)  # the operands need not stay, and none are loaded while busy
     cycles = 1
     while not ctx.get(unit.done):
         assert ctx.get(unit.busy)
         await ctx.tick()
+        ctx.set(unit.load, 0)
         cycles += 1
         assert cycles < 70
     assert not ctx.get(unit.busy)
@@ -140,9 +142,11 @@ def test_an_abandoned_division_leaves_nothing_behind():
     unit = Divider()
 
     async def bench(ctx):
+        ctx.set(unit.load, 1)
         ctx.set(unit.start, 1)
         drive(ctx, unit, DivOp.DIV, 0, MASK, 3)
         await ctx.tick()
+        ctx.set(unit.load, 0)
         ctx.set(unit.start, 0)
         await ctx.tick()
         ctx.set(unit.kill, 1)

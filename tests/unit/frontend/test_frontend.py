@@ -243,6 +243,7 @@ class Follower(World):
     def set_update(self, ctx, update):
         names = ("pc", "rvc", "kind", "taken", "target", "mispredicted")
         value = {"valid": 0} if update is None else {"valid": 1} | dict(zip(names, update, strict=True))
+        value["redirected"] = value.get("mispredicted", 0)
         ctx.set(self.frontend.update, value)
 
     async def behind(self, ctx):

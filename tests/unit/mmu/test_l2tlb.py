@@ -166,6 +166,23 @@ def test_epochs_come_round(op):
     Driver(l2tlb_entries=32).run(body)
 
 
+def test_nothing_is_found_while_the_last_row_is_swept():
+    """A probe reads a row in the cycle in which the sweep erases it, and is answered when the sweep is over."""
+
+    async def body(driver):
+        ctx, dut, where = driver.ctx, driver.dut, space()
+        await driver.write(where, 0, 0, 0xF000, {"ppn": 5})  # in the last of 16 sets
+        for _ in range(1 << EPOCH_BITS):
+            await driver.fence(SFENCE)
+        assert await driver.probe(where, 0, 0, 0xF000) is None
+        ctx.set(dut.probe_en, 1)
+        for _ in range(24):
+            await ctx.tick()
+            assert not ctx.get(dut.found)
+
+    Driver(l2tlb_entries=32).run(body)
+
+
 def test_fences_keep_what_they_do_not_cover():
     async def body(driver):
         host, guest = space(), space(v=1, s2=1)

@@ -112,8 +112,14 @@ class Bench:
 
     async def trap(self, cause, interrupt=0, epc=0, tval=0, gpa=0, tinst=0, gva=0) -> int:
         """Take a trap; gives the handler's address."""
-        self.set(trap_valid=1, trap_cause=cause, trap_interrupt=interrupt, trap_epc=epc, trap_tval=tval, trap_gpa=gpa,
-                 trap_tinst=tinst, trap_gva=gva)
+        self.set(trap_valid=1, trap_cause=cause, trap_interrupt_cause=cause, trap_interrupt=interrupt, trap_epc=epc,
+                 trap_tval=tval, trap_gpa=gpa, trap_tinst=tinst, trap_gva=gva)
+        if interrupt:
+            target = self.get("interrupt_target")
+        else:
+            below_m, to_vs = (self.get(f"exception_{name}") >> cause & 1 for name in ("below_m", "to_vs"))
+            target = {"priv": Priv.S if below_m else Priv.M, "v": to_vs}
+        self.set(trap_target=target)
         pc = self.get("trap_pc")
         await self.ctx.tick()
         self.set(trap_valid=0)
