@@ -2,10 +2,11 @@
 
 import legal
 import pytest
-from amaranth.hdl import Signal
+from amaranth.hdl import Assume, Cat, Mux, Signal
 from prove import claim
 
 from entresol.config import CONFIGS
+from entresol.isa.privilege import Priv
 from entresol.privileged.csr_file import CsrFile
 
 _STATUS = (1, 5, 8, 9, 10, 13, 14, 18, 19, 32, 33, 63)  # SIE, SPIE, SPP, VS, FS, SUM, MXR, UXL, SD
@@ -19,6 +20,12 @@ class Legal(CsrFile):
         m = super().elaborate(platform)
         config, get = self._config, self._register
         h = config.has("h")
+        # The target of a trap comes back in as it went out (`Commit`).
+        below_m, to_vs = (vector.bit_select(self.trap_cause, 1) for vector in (self.exception_below_m,
+                                                                               self.exception_to_vs))
+        exception_target = Cat(Mux(below_m, Priv.S, Priv.M), to_vs)
+        m.d.comb += Assume(self.trap_target.as_value() == Mux(
+            self.trap_interrupt, self.interrupt_target.as_value(), exception_target))
 
         def is_one_of(value, choices):
             return value.matches(*choices)

@@ -293,6 +293,7 @@ class Tlb:
     timer: int | None = None
     retry: tuple | None = None
     walks: int = 0
+    killed: bool = False  # the access in M is dropped in this cycle, and its walk abandoned if it asks for one
 
     def _permitted(self, page, access):
         return page is not None and (page.write if access == Access.STORE else page.read)
@@ -320,7 +321,9 @@ class Tlb:
         self.done = done
 
     def observe(self, pins):
-        if pins["walk_valid"]:
+        if pins["walk_valid"] and self.killed:
+            assert self.timer is None, "an access that waits for a walk is not killed"
+        elif pins["walk_valid"]:
             assert self.asked is not None
             if self.timer is None:
                 assert not self.answer[0], "a walk although the lookup hit"
@@ -602,7 +605,7 @@ class Bench:
         self.bus.drive(pins, "axi")
         self.tlb.drive(pins)
         kill = self.current is not None and self.age == 0 and self.current.kill
-        pins["m_kill"] = kill
+        pins["m_kill"] = self.tlb.killed = kill
         if self.ptw_job is None and self.ptw_jobs:
             self.ptw_job = self.ptw_jobs.popleft()
             self.ptw_wait = 0
