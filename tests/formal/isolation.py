@@ -226,6 +226,7 @@ class Isolation(wiring.Component):
                 Assume(mode.priv.as_value() != 2),
                 Assume(~(mode.v & (mode.priv == Priv.M))),
                 Assume(~(port.walk_valid & void & ~port.lookup_en)),
+                Assume(~(port.walk_valid & port.lookup_en) | port.walk_done),
             ]
             m.d.sync += [
                 asked.was_valid.eq(port.walk_valid & ~port.lookup_en),
@@ -297,7 +298,8 @@ class Isolation(wiring.Component):
         for i in range(number):
             near = valid[i] & (classes[i] == own_class) & (tags[i][9:] == page[9:]) & self.canonical(part.asked)
             same = near & (large[i] | (tags[i][:9] == page[:9]))
-            claim(m, f"{name}_known{i}", asked.filled | (
+            going = tlb["spent"] if i == 0 else 0  # it will be gone before anything is filled
+            claim(m, f"{name}_known{i}", asked.filled | going | (
                 (~near | overlap_q[i]) & (~same | (match_q & (index_q == i)))))
         claim(m, f"{name}_asked_since", ~asked.filled | asked.void | asked.was_valid
               & self._walker.ongoing("DONE") & self._walker["alive"] & (self._walker["data_side"] == (side == "d")))
