@@ -34,6 +34,10 @@ class Inside:
             raise KeyError(f"{type(self.component).__name__} has no states {unknown}")
         return self["fsm_state"].matches(*(self._fsm.encoding[state] for state in states))
 
+    def state_exists(self):
+        """Whether the state machine is in any of its states (1 bit)."""
+        return self["fsm_state"] < len(self._fsm.encoding)
+
     def part(self, name: str) -> "Inside":
         """Opens a submodule in its turn."""
         component, where = self.module._named_submodules[name]

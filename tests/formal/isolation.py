@@ -112,14 +112,15 @@ class Isolation(wiring.Component):
     def within_fold(self, perms: Permissions):
         return self.within_rights(perms.r2, perms.w, perms.x | perms.x2)
 
-    def covers(self, ppn, level):
-        """Whether the leaf at `level` that leads to `ppn` maps `page`."""
-        return Mux(level == 0, ppn == self.page,
+    def covers(self, ppn, level, napot):
+        """Whether the leaf at `level` that leads to `ppn` maps `page`; a NAPOT one (of 64 KiB) at level 0."""
+        return Mux(level == 0, (ppn[4:] == self.page[4:]) & (napot | (ppn[:4] == self.page[:4])),
                    Mux(level == 1, ppn[9:] == self.page[9:], ppn[18:] == self.page[18:]))
 
-    def grants_rightly(self, ppn, level, which, r, w, x):
+    def grants_rightly(self, ppn, level, which, r, w, x, napot=0):
         """That a leaf grants a guest its own memory, the watched page no further than it may."""
-        return (r | x) & (level <= 2) & in_guest(ppn, which) & (~self.covers(ppn, level) | self.within_rights(r, w, x))
+        within = ~self.covers(ppn, level, napot) | self.within_rights(r, w, x)
+        return (r | x) & (level <= 2) & in_guest(ppn, which) & within
 
     def keeps(self, value, level, which):
         """That an entry of a G-stage table is what a hypervisor puts there: step 3 and 5 of "Virtual Address
@@ -129,10 +130,7 @@ class Isolation(wiring.Component):
         malformed = ~entry["v"] | (entry["w"] & ~entry["r"]) | entry["reserved"].any()
         leaf = entry["r"] | entry["x"]
         misaligned = ((level >= 1) & ppn[:9].any()) | ((level >= 2) & ppn[9:18].any())
-        # NAPOT: 64 KiB; only the last four bits of the page number differ
-        covers = Mux(entry["n"], ppn[4:] == self.page[4:], self.covers(ppn, level))
-        granted = ((level <= 2) & in_guest(ppn, which)
-                   & (~covers | self.within_rights(entry["r"], entry["w"], entry["x"])))
+        granted = self.grants_rightly(ppn, level, which, entry["r"], entry["w"], entry["x"], entry["n"])
         return malformed | Mux(leaf, ~entry["u"] | misaligned | granted,
                                (level == 0) | in_table(ppn, which, (level - 1)[:3]))
 
@@ -370,7 +368,8 @@ class Isolation(wiring.Component):
               | ~walker["writable"])
         claim(m, "writable", ~(guest & ~stage2 & reading & walker["writable"]) | ~watched | self.may_write)
         claim(m, "update_allowed", ~(guest & ~stage2 & within("UPDATE")) | walker["writable"])
-        granted = self.grants_rightly(fields["ppn"], level2, who.known, fields["r"], fields["w"], fields["x"])
+        granted = self.grants_rightly(fields["ppn"], level2, who.known, fields["r"], fields["w"], fields["x"],
+                                        fields["n"])
         claim(m, "entry", ~(table & (within("CHECK", "LEAF", "UPDATE") | within("READ") & walker["got"]
                                      & (walker["refusal"] != 1))) | Mux(
             within("CHECK") & cached, granted, self.keeps(entry, level2, who.known)))

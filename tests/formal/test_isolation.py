@@ -34,8 +34,8 @@ BUGS = {
         "leaf_address[12 : 21 + 9 * i].eq(address[12 : 21 + 9 * i])", "finish"),
     "misaligned_superpages": (Walker, "misaligned.eq(1)", "misaligned.eq(0)", "leaf"),
     "gstage_without_u": (Walker, "Mux(stage2, pte.u, user_allowed", "Mux(stage2, 1, user_allowed", "finish"),
-    "gstage_without_w": (
-        Walker, "leaf1.w & leaf2.w & verdict.w", "leaf1.w & verdict.w", "dtlb_word"),
+    "gstage_rights_forgotten": (
+        Walker, "fold(leaf1, leaf2, s1,", "fold(leaf1, leaf1, s1,", "dtlb_word"),
     "vs_tables_without_w": (
         Walker, "with m.Elif(s2 & ~stage2 & ~writable):", "with m.Elif(0):", "update_allowed"),
     "walks_outlive_hgatp": (

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In
 from prove import claim
 
 from entresol.isa.privilege import Access, Mode
-from entresol.mmu.permissions import Permissions, permitted
+from entresol.mmu.permissions import Permissions, fold, permitted
 from entresol.mmu.types import MmuContext
 from entresol.mmu.walker import ANYTHING, Leaf
 
@@ -29,25 +29,6 @@ class Pmp(data.Struct):
     r: 1
     w: 1
     x: 1
-
-
-def fold(first, second, paged, pmp, io) -> dict:
-    """As the walker does it: the members of `Permissions` from what the parts allow, but the memory type (1 bit each).
-
-    `first` and `second` are the leaves of the stages, all ones where a stage is off; `paged` says that the first stage
-    is on, `pmp` is the verdict on the physical address and `io` that it is I/O memory, by PMA or page.  The U bit of
-    the G-stage is the walk's to check: every access there is a user's.
-    """
-    return {
-        "r1": first.r & pmp.r,
-        "x1": first.x & pmp.r,
-        "r2": second.r,
-        "x2": second.x,
-        "w": first.w & second.w & pmp.w,
-        "x": first.x & second.x & pmp.x & ~io,
-        "s": ~paged | ~first.u,
-        "u": ~paged | first.u,
-    }
 
 
 class Allowed(wiring.Component):

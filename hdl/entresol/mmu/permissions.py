@@ -25,6 +25,25 @@ class Permissions(data.Struct):
     nc: 1  # with io: main memory all the same (PBMT=NC)
 
 
+def fold(first, second, paged, pmp, io) -> dict[str, Value]:
+    """The members of `Permissions` but the memory type (1 bit each), from what the parts allow.
+
+    `first` and `second` are the leaves of the stages (members r, w with D, x, u), all ones where a stage is off;
+    `paged` says that the first stage is on, `pmp` is the verdict on the physical address (r, w, x) and `io` that it
+    is I/O memory, by PMA or PBMT.  The U bit of the G-stage is the walk's to check: every access there is a user's.
+    """
+    return {
+        "r1": first.r & pmp.r,
+        "x1": first.x & pmp.r,
+        "r2": second.r,
+        "x2": second.x,
+        "w": first.w & second.w & pmp.w,
+        "x": first.x & second.x & pmp.x & ~io,
+        "s": ~paged | ~first.u,
+        "u": ~paged | first.u,
+    }
+
+
 def first_stage_mxr(ctx, v) -> Value:
     """MXR as the first stage sees it: HS-level MXR covers both stages, vsstatus.MXR only the VS-stage."""
     return ctx.mxr | v & ctx.vmxr

@@ -13,7 +13,7 @@ from ..isa.causes import Cause
 from ..isa.privilege import Access, Priv
 from ..memory.types import Implicit, MemFault
 from .l2tlb import L2Tlb, Space, level_shape, top_level
-from .permissions import first_stage_mxr, permitted, user_allowed
+from .permissions import first_stage_mxr, fold, permitted, user_allowed
 from .pma import Pma
 from .pmp import Granule, PmpChecker
 from .tlb import fill_layout
@@ -292,14 +292,10 @@ class Walker(wiring.Component):
             final.fill.fractured.eq(leaf1.fractured),
             final.fill.narrow.eq((verdict.granule == Granule.WORD) | (verdict.granule == Granule.LINE)),
             final.fill.line.eq(verdict.granule == Granule.LINE),
-            final.fill.perms.r1.eq(leaf1.r & verdict.r),
-            final.fill.perms.x1.eq(leaf1.x & verdict.r),
-            final.fill.perms.r2.eq(leaf2.r),
-            final.fill.perms.x2.eq(leaf2.x),
-            final.fill.perms.w.eq(leaf1.w & leaf2.w & verdict.w),
-            final.fill.perms.x.eq(leaf1.x & leaf2.x & verdict.x & ~pma.io & ~pbmt[1]),
-            final.fill.perms.s.eq(~s1 | ~leaf1.u),
-            final.fill.perms.u.eq(~s1 | leaf1.u),
+            *(
+                final.fill.perms[name].eq(value)
+                for name, value in fold(leaf1, leaf2, s1, verdict, pma.io | pbmt[1]).items()
+            ),
             final.fill.perms.io.eq(pma.io | pbmt.any()),
             final.fill.perms.nc.eq(~pma.io & pbmt[0]),
         ]
