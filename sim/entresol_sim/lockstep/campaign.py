@@ -14,6 +14,7 @@ from pathlib import Path
 from entresol.config import CoreConfig
 
 from ..errors import UserError
+from ..processes import die_with_parent
 from ..progress import Progress
 from .assembler import elf, show
 from .compare import Result, side_by_side
@@ -154,6 +155,7 @@ _fuzzer: Fuzzer | None = None
 
 def _begin(plan: Plan) -> None:
     global _fuzzer
+    die_with_parent()  # which nothing else tells a process that is killed
     _fuzzer = Fuzzer(plan)
 
 
