@@ -321,6 +321,8 @@ class Campaign:
         noticing = Counter((self.rows[mutant.name].killed_by or "").partition("[")[0] for mutant in killed)
         return {
             "seed": self.plan.seed,
+            "only_files": list(self.plan.paths),
+            "only_tests": list(self.plan.tests),
             "possible": len(self.possible),
             "mutants": len(tried),
             "killed": len(killed),

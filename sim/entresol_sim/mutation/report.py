@@ -12,7 +12,7 @@ programs, recorded cycle counts) until one fails. A fault that none notices is a
 reason why nothing can notice it, in
 [`explained.py`](../../sim/entresol_sim/mutation/explained.py).
 
-    entresol mutate --seed {seed} --count {mutants} --figures docs/reference/verification/mutation.json
+    entresol mutate --seed {seed} --count {mutants} --figures docs/reference/verification/mutation.json{only}
 
 then `python -m entresol_sim.pages` writes this page. All mutants are in one compiled model, in which an input turns one
 of them on; tests in Amaranth's simulator get a design with that one alone. The {mutants} mutants of the last campaign
@@ -49,8 +49,11 @@ def page(figures: Mapping[str, Any]) -> str:
     """The page, in Markdown."""
     how = figures["how"]
     unexplained = open_survivors(figures)
+    only = [f" \\\n        --file {name}" for name in figures["only_files"]]
+    only += [f" \\\n        --tests {name}" for name in figures["only_tests"]]
     parts = [
         _METHOD.format(
+            only="".join(only),
             **{key: figures[key] for key in ("seed", "mutants", "possible", "killed")},
             percent=percent(figures["killed"], figures["mutants"]),
             explained=len(figures["survivors"]) - len(unexplained), open=len(unexplained),
