@@ -17,8 +17,8 @@ _REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("privileged/legality.py Legality.elaborate: (self.mode.priv == Priv.S) & self.mode.v -> self.mode.v",),
     ),
     (
-        "Equivalent: only entries of a first stage that translates are fractured. Their addresses are canonical, so that "
-        "the two uppermost bits agree.",
+        "Equivalent: only entries of a first stage that translates are fractured. Their addresses are canonical, so "
+        "that the two uppermost bits agree.",
         ("mmu/l2tlb.py L2Tlb.elaborate: self.key.addr[-1] -> the one after self.key.addr[-1]",),
     ),
 )
