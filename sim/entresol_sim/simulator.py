@@ -215,11 +215,12 @@ class Simulator:
             self.memory.write(segment.address, segment.content)
         self.symbols = program.symbols | self.symbols
 
-    def device_tree(self, blob: bytes, name: str = "that") -> None:
-        """Pass this device tree on instead of the one that describes the SoC.  Raises `UserError`, with the `name`."""
-        if blob[:4] != _DTB_MAGIC:
+    def device_tree(self, blob: bytes | None, name: str = "that") -> None:
+        """Pass this device tree on instead of the one that describes the SoC, or none.  Raises `UserError`, with the
+        `name`."""
+        if blob is not None and blob[:4] != _DTB_MAGIC:
             raise UserError(f"{name} is no device tree blob: compile the source with dtc, or leave out --dtb.")
-        self._device_tree = blob
+        self._device_tree = blob or b""
 
     def boot(self, *, entry: int | None = None, a1: int | None = None, a2: int | None = None) -> None:
         """What the boot ROM jumps to (default: the entry of the first program) and passes on in a1 and a2."""
@@ -297,6 +298,8 @@ class Simulator:
             from entresol.soc.device_tree import to_dtb
 
             blob = to_dtb(soc_device_tree(self.config, self.memory.size))
+        elif not blob:
+            return
         blob += bytes(-len(blob) % 8)
         next_at = len(blob)
         if self._next_entry is not None:

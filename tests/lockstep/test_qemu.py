@@ -35,6 +35,18 @@ def test_random_programs(qemu, tmp_path, capsys):
     assert journal.read_text() == before and json.loads(figures.read_text()) == sums
 
 
+def test_memory_is_empty_but_for_the_program(qemu, tmp_path, capsys):
+    """QEMU's device tree is not found at any place where QEMU may leave it."""
+    loop = [Op("ld", rd=6, rs1=5), Op("add", rd=5, rs1=5, rs2=7), Op("bne", rs1=5, rs2=8, target=Label(1))]
+    begin = [Op("lui", rd=7, imm=0x200), Op("addi", rd=5, imm=1), Op("slli", rd=5, rs1=5, imm=31),
+             Op("lui", rd=8, imm=0x2000), Op("add", rd=8, rs1=8, rs2=5), Op("add", rd=5, rs1=5, rs2=7)]
+    end = [Op("lui", rd=5, imm=0x100), Op("lui", rd=6, imm=5), Op("addi", rd=6, rs1=6, imm=0x555),
+           Op("sw", rs1=5, rs2=6), Op("jal")]
+    path = tmp_path / "memory.elf"
+    path.write_bytes(elf(Image("memory", [Block(0, begin), Block(1, loop), Block(2, end)]).program()))
+    assert main(["lockstep", str(path)]) == 0, capsys.readouterr().out
+
+
 def test_lockstep_command(qemu, tmp_path, capsys):
     path = BY_NAME["torture0"].build()
     assert main(["lockstep", str(path), "--config", "small"]) == 0

@@ -1,5 +1,7 @@
 // A plugin for QEMU's TCG that writes a line for each store to QEMU's log: virtual and physical address, log2 of the
-// size, and the value, which it reads back from the file behind guest memory.
+// size, and the value, which it reads back from the file behind guest memory.  Before the first instruction it takes
+// the device tree out that QEMU leaves in guest memory.
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -29,7 +31,7 @@ void qemu_plugin_outs(const char *);
 
 enum { NO_REGISTERS = 0, WRITES = 2 };
 
-static const uint8_t *ram;
+static uint8_t *ram;
 static uint64_t base, size;
 
 static void on_store(unsigned vcpu, uint32_t info, uint64_t address, void *data) {
@@ -47,7 +49,21 @@ static void on_store(unsigned vcpu, uint32_t info, uint64_t address, void *data)
     qemu_plugin_outs(line);
 }
 
+// QEMU's own is told from a program's by the machine's name; it begins at a multiple of 2 MiB.
+static void remove_device_tree(void) {
+    static const uint8_t magic[] = {0xd0, 0x0d, 0xfe, 0xed};
+    for (uint64_t at = 0; at < size; at += 2 << 20) {
+        const uint8_t *tree = ram + at;
+        if (memcmp(tree, magic, sizeof magic)) continue;
+        const uint64_t bytes = (uint64_t)tree[4] << 24 | tree[5] << 16 | tree[6] << 8 | tree[7];
+        if (bytes <= size - at && memmem(tree, bytes, "riscv-virtio,qemu", 17)) memset(ram + at, 0, bytes);
+    }
+}
+
 static void on_translation(uint64_t id, struct qemu_plugin_tb *block) {
+    static bool started;
+    if (!started) remove_device_tree();
+    started = true;
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++)
         qemu_plugin_register_vcpu_mem_cb(qemu_plugin_tb_get_insn(block, i), on_store, NO_REGISTERS, WRITES, NULL);
 }
@@ -59,8 +75,8 @@ EXPORT int qemu_plugin_install(uint64_t id, const void *info, int count, char **
         if (!strncmp(arguments[i], "base=", 5)) base = strtoull(arguments[i] + 5, NULL, 0);
         if (!strncmp(arguments[i], "size=", 5)) size = strtoull(arguments[i] + 5, NULL, 0);
     }
-    const int file = open(path, O_RDONLY);
-    ram = file < 0 ? MAP_FAILED : mmap(NULL, size, PROT_READ, MAP_SHARED, file, 0);
+    const int file = open(path, O_RDWR);
+    ram = file < 0 ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (ram == MAP_FAILED) return 1;
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
     return 0;
