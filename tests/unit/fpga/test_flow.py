@@ -128,7 +128,7 @@ def test_the_command_says_what_does_not_fit(monkeypatch, capsys, tmp_path: Path)
     (["ulx3s-85f", "--without", "h"], "The demonstration needs the H extension"),
     (["ulx3s-85f", "--without", "v"], "linux has no extension 'v'"),
     (["ulx3s-85f", "/nonexistent.elf"], "/nonexistent.elf cannot be read"),
-    (["ulx3s-85f", "/dev/null@0x80000000"], "/dev/null is empty"),
+    (["ulx3s-85f", "/dev/null@0x80000000"], "/dev/null is a device: name a file"),
     (["ulx3s-85f", f"{__file__}@0x90000000"], "but the board has RAM from 0x80000000 to 0x8003ffff"),
     (["ulx3s-85f", f"{__file__}@0x80000000", f"{__file__}@0x80000100"], "would overwrite"),
     (["ulx3s-85f", "--record", "/nonexistent/x.json"], "cannot be written"),
