@@ -19,7 +19,7 @@ GUARDS = {
     ),
 }
 #: Of those, what is left out, by a part of the name: what does not run the simulated core, or does so once more.
-EXCLUDED = ("test_on_qemu", "test_on_max", "[small-", "-small]", "test_prove.py")
+EXCLUDED = ("test_on_qemu", "test_on_max", "[small-", "-small]", "[max-", "-max]", "test_prove.py")
 #: Tests that run a compiled model, and its configuration.
 COMPILED, CONFIG = ("tests/programs", "tests/bench"), "linux"
 
