@@ -151,6 +151,25 @@ def test_a_deviation_is_followed_through_registers():
     assert compare(core[:1], [step(csrs={"mscratch": 11})], [BIT]).failed
 
 
+def test_a_deviation_stays_where_bits_are_set_unseen():
+    deviation = Deviation("bit", "", (), "", ALWAYS, bits={"vstval": 4})
+    begin, there = [step(csrs={"vstval": 4})], [step(csrs={"vstval": 0}), step(csrs={"vstval": None})]
+    begin += [step()]
+    shown = [step(), step(csrs={"vstval": 3})]
+    for name in ("csrrs", "csrrsi", "csrrc"):
+        wrote = step(raw=encode(name, rs1=7, csr=0x243), csrs={"vstval": 5})
+        assert not compare([*begin, wrote, step()], [*there, *shown], [deviation]).failed
+    # what is written as a whole is the same again
+    wrote = step(raw=encode("csrrw", rs1=7, csr=0x243), csrs={"vstval": 5})
+    assert compare([*begin, wrote, step()], [*there, *shown], [deviation]).failed
+    # unless it is a value that differs
+    read, its = step(raw=encode("csrrs", rd=7, csr=0x243), regs={7: 4}), step(regs={7: 0})
+    assert not compare([*begin, read, wrote, step()], [*there, its, *shown], [deviation]).failed
+    # and by a trap
+    trap = step(trap=2, target=5, csrs={"vsepc": 0, "vscause": 2, "vstval": 7})
+    assert compare([*begin, trap], [*there, step(trap=2, csrs={"vstval": 6})], [deviation]).failed
+
+
 def test_memory_may_differ_for_a_while():
     load, store = encode("ld", rd=8, rs1=9), encode("sd", rs1=9, rs2=6)
     begin = [step(csrs={"mscratch": 3}), step(raw=encode("csrrs", rd=6, csr=0x340), regs={6: 3})]

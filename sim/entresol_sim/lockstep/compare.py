@@ -62,7 +62,7 @@ class Context:
     before: Step | None  # the core's step before
     row: str  # the instruction's name, "" if it is none or was not fetched
     csr: str  # the CSR that it accesses, as named after substitution in V=1
-    csrs: dict[str, int]  # what is known of the reference's CSRs
+    csrs: dict[str, int]  # what is known of the core's CSRs
     trap: Step | None  # the core's last trap before
     version: tuple[int, ...]
     operand: int = 0  # what the instruction's first source register holds now
@@ -208,6 +208,7 @@ class _Comparison:
             result.differences = [Difference("end", "", "goes on", "ends")]
             return True
         depends = self._depends(step)  # on what was before it
+        leaves = self._leaves(step)
         found: list[Difference] = []
         if step.trap != other.trap:
             found.append(Difference("trap", "", _trap(step.trap), _trap(other.trap)))
@@ -221,7 +222,7 @@ class _Comparison:
         if step.csrs or other.csrs is None or other.csrs or self._waiting or step.raw in (_MRET, _SRET):
             if self._sparse:
                 self._rcsrs.clear()
-            self._compare_csrs(step, other, found)
+            self._compare_csrs(step, other, found, leaves)
         if step.tval != other.tval and other.tval is not None:
             found.append(Difference("tval", "tval", step.tval, other.tval))
         for store in step.stores if self._loose_memory else ():
@@ -276,8 +277,9 @@ class _Comparison:
                 return [Difference("store", "memory", mine, its)]
         return []
 
-    def _compare_csrs(self, step: Step, other: Step, found: list[Difference]) -> None:
-        """Bring up to date what is known of CSRs, and compare."""
+    def _compare_csrs(self, step: Step, other: Step, found: list[Difference], unseen: str | None) -> None:
+        """Bring up to date what is known of CSRs, and compare; `unseen` is why those written may differ of which the
+        reference does not tell."""
         csrs, rcsrs, waiting = self._csrs, self._rcsrs, self._waiting
         if step.trap is not None or step.raw in (_MRET, _SRET):
             for name in _STATUS:
@@ -297,13 +299,17 @@ class _Comparison:
                 csrs.pop("henvcfg", None)
         csrs.update((name, value) for name, value in written.items() if value is not None)
         waiting |= written.keys()
-        for name in written:
-            self._loose_csrs.pop(name, None)
         if other.csrs is not None:
             rcsrs.update((name, value) for name, value in other.csrs.items() if value is not None)
             for name, value in other.csrs.items():
                 if value is None:
                     rcsrs.pop(name, None)
+        for name in written:
+            if unseen is not None and name not in rcsrs:
+                self._loose_csrs[name] = unseen
+            else:
+                self._loose_csrs.pop(name, None)
+        if other.csrs is not None:
             for name in waiting | other.csrs.keys():
                 if name in csrs and name not in UNCOMPARED and name not in self._loose_csrs:
                     known = rcsrs.get(name)
@@ -337,6 +343,17 @@ class _Comparison:
             csr = "vsepc" if step.mode and step.mode & 4 else "sepc"
         return self._loose_csrs.get(csr)
 
+    def _leaves(self, step: Step) -> str | None:
+        """The deviation, if any, on which depends what the step's instruction leaves in a CSR."""
+        if step.raw is None or step.trap is not None or not (self._loose or self._loose_csrs):
+            return None
+        row, word = decode(step.raw)
+        if row is None or not row.name.startswith("csrr"):
+            return None
+        if not row.name.endswith("i") and (word >> 15 & 31) in self._loose:
+            return self._loose[word >> 15 & 31]
+        return self._loose_csrs.get(self._csr_name(step)) if row.name[4] != "w" else None
+
     def _loosen_memory(self, step: Step, deviation: str) -> bool:
         """What the step stored may differ from now on.  Returns False if it is not known where all of it lies."""
         for store in step.stores:
@@ -355,7 +372,7 @@ class _Comparison:
     ) -> str | None:  # fmt: skip
         """Account for the differences: None to go on, the deviation that ends the comparison, "" if there is none."""
         row, word = decode(step.raw) if step.raw is not None else (None, 0)
-        context = Context(step, other, self._before, row.name if row else "", self._csr_name(step), self._rcsrs,
+        context = Context(step, other, self._before, row.name if row else "", self._csr_name(step), self._csrs,
                           self._trap, self._version, self._x[word >> 15 & 31])  # fmt: skip
         # what traps write follows from their causes, so that only the flow can tell more
         both_trap = found[0].kind == "trap" and step.trap is not None and other.trap is not None

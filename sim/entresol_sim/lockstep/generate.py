@@ -795,6 +795,8 @@ class _Program:
                 ops += self.set_csr(name, value & ~(1 << 63) if stce else value)
         for name in ("stimecmp", "vstimecmp"):
             if name in self.g.csrs and rng.random() < 0.4:
+                if self.avoids("hvip.VSTIP") and self.has("h"):
+                    ops.append(self.csrw("hvip"))
                 ops += self.set_csr(name, 0 if rng.random() < 0.3 and not self.avoids("timers") else _NEVER)
         return [*ops, *self.fence_all()]
 
