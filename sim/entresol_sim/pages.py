@@ -111,7 +111,7 @@ def deviations() -> str:
     rows = {row.name: row for rows in DEVIATIONS.values() for row in rows}
     return _table(("deviation", "of", "what it does", "what the text says", "rules", "avoided"), [
         (row.name, ", ".join(name for name, known in references.items() if row.name in known), row.what, row.decides,
-         ", ".join(f"`{rule}`" for rule in row.rules), "" if row.applies or row.bits else "yes")
+         ", ".join(f"`{rule}`" for rule in row.rules), "yes" if row.avoided else "")
         for row in rows.values()
     ])  # fmt: skip
 

@@ -65,7 +65,7 @@ class Fuzzer:
 
     def __init__(self, plan: Plan, progress: Progress | None = None):
         self.plan = plan
-        self.lockstep = Lockstep(plan.config, plan.reference, RAM_SIZE, progress)
+        self.lockstep = Lockstep(plan.config, plan.reference, RAM_SIZE, progress, strict=True)
         avoid = frozenset(deviation.name for deviation in self.lockstep.deviations)
         self.generator = Generator(plan.config, self.lockstep.reference.missing, avoid)
 

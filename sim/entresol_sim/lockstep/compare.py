@@ -73,7 +73,8 @@ class Deviation(NamedTuple):
 
     `applies` recognises a difference that comes from it; alternatively `bits` names bits of CSRs, by CSR, in which
     values written or read may differ.  After a difference in a register or CSR the comparison goes on, without that
-    register until it is written again, unless the deviation `ends` it; after any other it ends.
+    register until it is written again, unless the deviation `ends` it; after any other it ends.  Random programs stay
+    clear of those `avoided`.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Deviation(NamedTuple):
     applies: Callable[[Difference, Context], bool] | None = None
     bits: dict[str, int] = {}
     ends: bool = False
+    avoided: bool = False
 
     def explains(self, difference: Difference, context: Context) -> bool:
         """Whether `difference` comes from this deviation."""
