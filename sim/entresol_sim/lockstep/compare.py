@@ -18,6 +18,8 @@ UNCOMPARED = frozenset(
         *(f"{prefix}hpmcounter{number}" for prefix in ("m", "") for number in range(3, 32)),
     )
 )
+#: Where the time and mtimecmp are loaded from.
+CLINT = range(0x200_0000, 0x201_0000)
 #: Registers that show parts of the same bits: after a write to one, what is known of the others is outdated.
 _GROUPS = (
     {"mstatus", "sstatus"}, {"mie", "sie", "hie", "vsie"}, {"mip", "sip", "hip", "hvip", "vsip"},
@@ -385,7 +387,7 @@ class _Comparison:
             consequence = self._tainted if kind in ("pc", "mode") else depends
             if consequence is None and kind in ("trap", "csr", "store") and any(d.kind == "pc" for d in found):
                 consequence = self._tainted
-            if kind == "reg" and context.csr in UNCOMPARED:
+            if kind == "reg" and (context.csr in UNCOMPARED or (step.load is not None and step.load[0] in CLINT)):
                 consequence = "counter"
             if consequence is None and both_trap and kind in ("csr", "tval"):
                 consequence = self._loose_csrs.get(f"{PREFIX[step.target or 0]}cause")

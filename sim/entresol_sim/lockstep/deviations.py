@@ -133,8 +133,9 @@ _OPTIONS = (
         bits={"menvcfg": 1, "henvcfg": 1, "senvcfg": 1},
     ),
     Deviation(
-        "hedeleg bits", "hedeleg bits 18 and 19 (software check, hardware error) are read-only zero", ("hedeleg_op",),
-        "The table of hedeleg has them writable; the core raises neither exception.", _ALL, bits={"hedeleg": 3 << 18},
+        "hedeleg bits", "hedeleg bits 18 and 19 (software check, hardware error) are read-only zero, and bit 0 is not",
+        ("hedeleg_op",), "The table of hedeleg has the two writable; where there are compressed instructions, no "
+        "address of an instruction is misaligned.", _ALL, bits={"hedeleg": 3 << 18 | 1},
     ),
     Deviation(
         "FS and VS", "mstatus.FS and VS are read-only zero, or not", ("mstatus_fs_acc", "mstatus_vs_acc"),
@@ -155,7 +156,7 @@ _OPTIONS = (
     ),
     Deviation(
         "LCOFI", "interrupt 13 cannot be delegated to VS-mode", ("vsip_vsie_lcofi",), "Shlcofideleg is newer.", _ALL,
-        avoided=True,
+        bits={"hideleg": 1 << 13}, avoided=True,
     ),
 )  # fmt: skip
 
@@ -172,12 +173,28 @@ def _sc(difference: Difference, context: Context) -> bool:
     return context.row.startswith("sc.") and difference.kind in ("reg", "store") and failed
 
 
+def _sv57(difference: Difference, context: Context) -> bool:
+    here, there = difference.core, difference.reference
+    if difference.name not in ("satp", "vsatp", "hgatp") or not isinstance(here, int) or not isinstance(there, int):
+        return False
+    return there >> 60 == 10 and here >> 60 != 10
+
+
 SPIKE = (
     *CHOICES,
     *_OPTIONS,
     Deviation(
         "block address", "of a cache block operation that faults, xtval has the address of the block",
         ("mtval_vaddr_wr1",), "xtval holds the effective address, which is rs1.", _ALL, _block_tval,
+    ),
+    Deviation(
+        "state enables", "bits 0 and 60 of state enables exist", ("stateen_unimplemented_state_roz",),
+        "Bits of state that is not there are read-only zero.", _ALL, avoided=True,
+        bits={"mstateen0": 1 << 60 | 1, "hstateen0": 1 << 60 | 1, "sstateen0": 1},
+    ),
+    Deviation(
+        "Sv57", "there is Sv57", ("satp_mode_op",), "A write of a MODE that is not there has no effect.", _ALL, _sv57,
+        avoided=True, ends=True,
     ),
     Deviation(
         "SC", "SC may fail", ("sc_success_conditions",), "An SC may succeed if nothing came between, and loops get on.",

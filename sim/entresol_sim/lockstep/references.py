@@ -5,12 +5,14 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from entresol.config import CoreConfig
+from entresol.isa.compressed import COMPRESSED, Compressed
 from entresol.isa.csrs import csr_table
-from entresol.isa.instructions import INSTRUCTIONS
+from entresol.isa.instructions import INSTRUCTIONS, Instruction
 
 from ..elf import Program
 from ..errors import UserError
 from ..progress import Progress
+from .assembler import expand
 from .compare import Comparator, Context, Deviation, Difference, Result
 from .core import Core
 from .deviations import DEVIATIONS
@@ -56,10 +58,13 @@ class Lockstep:
             d for d in DEVIATIONS[reference] if d.versions[0] <= self.reference.version < d.versions[1]
         ]  # fmt: skip
         absent = {csr.name for csr in table.values() if csr.extension in self.reference.missing}
-        absent |= {row.name for row in INSTRUCTIONS if self.reference.missing.intersection(row.extensions)}
+        rows: tuple[Instruction | Compressed, ...] = (*INSTRUCTIONS, *COMPRESSED)
+        absent |= {row.name for row in rows if self.reference.missing.intersection(row.extensions)}
 
         def lacks(difference: Difference, context: Context) -> bool:
-            return context.reference.trap == 2 and (context.csr in absent or context.row in absent)
+            compressed = expand(context.core.raw) if context.core.raw is not None else None
+            names = {context.csr, context.row, compressed[0].name if compressed is not None else ""}
+            return context.reference.trap == 2 and not absent.isdisjoint(names)
 
         self.deviations.append(Deviation("absent extensions", "", (), "", ((0,), (1000,)), lacks))
         excused = [d for d in self.deviations if not (strict and d.avoided)]
