@@ -15,8 +15,8 @@ from typing import Any
 _LUTS = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
 #: How full the remaining slices may become: placers need room.  Below the first figure nothing is to be kept apart.
 _LITTLE, _FULL = 0.1, 0.7
-#: One row of so many is left empty; the first that leaves enough slices is taken.
-_EVERY = (2, 3)
+#: One row of so many is left empty.
+_EVERY = 3
 _TILE = re.compile(r"R(\d+)C(\d+):")
 _SPACER = "spacer$"
 
@@ -40,11 +40,8 @@ def spacers(used: int, rows: dict[int, list[int]]) -> list[tuple[int, int]]:
     room = 8 * sum(map(len, rows.values()))
     if used < _LITTLE * room:
         return []
-    for every in _EVERY:
-        empty = list(rows.items())[every - 1::every]
-        if used <= _FULL * (room - 8 * sum(len(columns) for _, columns in empty)):
-            return [(column, row) for row, columns in empty for column in columns]
-    return []
+    empty = [(column, row) for row in list(rows)[_EVERY - 1::_EVERY] for column in rows[row]]
+    return empty if used <= _FULL * (room - 8 * len(empty)) else []
 
 
 def spread(netlist: Path, device: str) -> int:

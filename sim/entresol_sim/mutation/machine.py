@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Value
 from amaranth.lib import wiring
@@ -62,7 +63,14 @@ def use(numbers: Sequence[int]) -> None:
 
 def turn_on(number: int) -> None:
     """Simulators made from now on have this mutant on; 0: none."""
-    vars(simulator)["Setup"] = functools.partial(native.Setup, boot_a2=number << _SHIFT)
+
+    class Setup(native.Setup):
+        """Keeps the number, whatever the test wants a2 to be."""
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, value | number << _SHIFT if name == "boot_a2" else value)
+
+    vars(simulator)["Setup"] = functools.partial(Setup, boot_a2=0)
 
 
 def _main(config: str) -> None:

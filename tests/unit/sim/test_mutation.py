@@ -8,7 +8,8 @@ import pytest
 from amaranth.hdl import Fragment
 from amaranth.sim import Simulator
 
-from entresol_sim.mutation import sites, switch
+from entresol_sim import simulator as simulators
+from entresol_sim.mutation import machine, sites, switch
 from entresol_sim.mutation.explained import EXPLAINED
 from entresol_sim.mutation.sample import choose
 
@@ -201,6 +202,15 @@ def test_registers_and_states():
     assert run(0) == (3, 1)
     results = {mutant.name.partition(": ")[2]: run(mutant.number) for mutant in mutants}
     assert results["y.eq(3) -> (nothing)"] == (0, 1) and results["m.next = 'B' -> (nothing)"] == (3, 0)
+
+
+def test_a_mutant_stays_on_whatever_is_passed_in_a2(monkeypatch):
+    monkeypatch.setattr(simulators, "Setup", simulators.Setup)
+    machine.turn_on(5)
+    with simulators.Simulator("linux", ram_size=1 << 20) as simulated:
+        assert simulated._setup.boot_a2 == 5 << 48
+        simulated.boot(a2=3)
+        assert simulated._setup.boot_a2 == 5 << 48 | 3
 
 
 def test_constants_that_stay_are_no_mutants():
