@@ -83,7 +83,7 @@ class Core(wiring.Component):
             decode.refill.eq(Mux(commit.redirect_valid, commit.redirect_reason, Bubble.BRANCH)),
             decode.from_x.eq(execute.bypass),
             decode.from_m.eq(commit.bypass),
-            decode.write_en.eq(commit.bypass.valid & commit.bypass.ready),
+            decode.write_en.eq(commit.rd_we),
             decode.write_addr.eq(commit.bypass.rd),
             decode.write_data.eq(commit.bypass.value),
         ]
@@ -102,6 +102,7 @@ class Core(wiring.Component):
             execute.data_masking.eq(csr.data_masking),
             execute.hlsv_masking.eq(csr.hlsv_masking),
             lsu.x_fire.eq(execute.lsu_fire),
+            lsu.x_flush.eq(commit.redirect_valid),
             lsu.x.eq(execute.lsu),
             multiplier.en.eq(execute.mul_en),
             multiplier.op.eq(execute.mul_op),
@@ -155,6 +156,7 @@ class Core(wiring.Component):
             mmu.ctx.eq(csr.mmu),
             mmu.pmp.eq(csr.pmp),
             mmu.fence_valid.eq(commit.fence_valid),
+            mmu.fence_likely.eq(commit.fence_likely),
             mmu.fence.eq(commit.fence),
             commit.fence_done.eq(mmu.fence_done),
         ]
@@ -170,6 +172,7 @@ class Core(wiring.Component):
             ]
         m.d.comb += [
             lsu.ptw_valid.eq(mmu.ptw_valid),
+            lsu.ptw_likely.eq(mmu.ptw_likely),
             lsu.ptw_update.eq(mmu.ptw_update),
             lsu.ptw_addr.eq(mmu.ptw_addr),
             lsu.ptw_expected.eq(mmu.ptw_expected),

@@ -39,7 +39,7 @@ BUGS = {
     "vs_tables_without_w": (
         Walker, "with m.Elif(s2 & ~stage2 & ~writable):", "with m.Elif(0):", "update_allowed"),
     "walks_outlive_hgatp": (
-        Walker, "live.eq(alive & wanted & ~self.fence_valid)", "live.eq(alive & ~self.fence_valid)", "table"),
+        Walker, "live.eq(alive & wanted & ~self.fence_likely)", "live.eq(alive & ~self.fence_likely)", "table"),
     "updates_of_the_page_number": (
         Walker, "updated.a.eq(1)", "updated.ppn.eq(pa[12:])", "update"),
 }

@@ -8,7 +8,7 @@ from ..config import CoreConfig
 from ..isa.control import AluOp
 from .bits import count_ones, count_trailing_zeros
 
-_SHIFT_ADDS = {AluOp.SH1ADD: 1, AluOp.SH2ADD: 2, AluOp.SH3ADD: 3}
+_SHIFT_ADDS = (AluOp.SH1ADD, AluOp.SH2ADD, AluOp.SH3ADD)
 _MINMAX = (AluOp.MAX, AluOp.MAXU, AluOp.MIN, AluOp.MINU)
 
 
@@ -20,7 +20,8 @@ def _if(condition: Value, value: Value) -> Value:
 class Alu(wiring.Component):
     """Integer operations of RV64I and, as configured, Zba, Zbb, Zbs and Zicond; combinational.
 
-    One adder serves additions and comparisons, one rotator all shifts.  `word` gives the 32-bit form, except that
+    One adder serves additions, one rotator all shifts, one comparator all that compares.  What leads to them is told
+    from single bits of the operation, as `AluOp` describes them, since they take long.  `word` gives the 32-bit form, except that
     it makes SHxADD the .UW form (rs1 zero-extended from 32 bits).  Operations of extensions that the configuration
     does not have give no particular result.
     """
@@ -46,42 +47,34 @@ class Alu(wiring.Component):
             m.d.comb += signal.eq(op.matches(*ops))
             return signal
 
+        group = Signal(4)
+        m.d.comb += group.eq(1 << op[3:5])
+        adds, logical, shifting, _ = group
+
         # Every part is zero unless its operation is selected, so that the result is the OR of them.
         parts: list[Value] = []
 
         # --- the second operand, inverted where that makes another operation of one there is
-        invert, operand = Signal(), Signal(64)
-        inverting = [AluOp.SUB, AluOp.SLT, AluOp.SLTU, AluOp.AND]  # a & b is a &~ ~b
-        if zbb:
-            inverting += [AluOp.ORN, AluOp.XNOR, *_MINMAX]
-        m.d.comb += [
-            invert.eq(is_op(*inverting)),
-            operand.eq(b ^ invert.replicate(64)),
-        ]
+        invert, operand = op[5], Signal(64)
+        m.d.comb += operand.eq(b ^ invert.replicate(64))
 
         # --- additions
         augend, total = Signal(64), Signal(64)
         m.d.comb += augend.eq(a)
-        adding = [AluOp.ADD, AluOp.SUB]
         if zba:
-            adding += [AluOp.ADD_UW, *_SHIFT_ADDS]
             unscaled, zero_extends = Signal(64), Signal()
             m.d.comb += [
-                zero_extends.eq(is_op(AluOp.ADD_UW) | (is_op(*_SHIFT_ADDS) & word)),
+                zero_extends.eq(op[2] | (op[:2].any() & word)),
                 unscaled.eq(Cat(a[:32], _if(~zero_extends, a[32:]))),
-                augend.eq(unscaled),
+                augend.eq(unscaled << op[:2]),
             ]
-            with m.Switch(self.op):
-                for shift_add, amount in _SHIFT_ADDS.items():
-                    with m.Case(shift_add):
-                        m.d.comb += augend.eq(unscaled << amount)
         # A bit below the others carries in the one that completes the negation.
         m.d.comb += total.eq((Cat(1, augend) + Cat(invert, operand))[1:])
-        parts.append(_if(is_op(*adding), total))
+        parts.append(_if(adds, total))
 
-        # --- comparisons
-        less, unsigned = Signal(), is_op(AluOp.SLTU, *((AluOp.MAXU, AluOp.MINU) if zbb else ()))
-        m.d.comb += less.eq(Mux(a[63] == b[63], total[63], Mux(unsigned, b[63], a[63])))
+        # --- comparisons: inverting both sign bits makes an unsigned one of a signed one
+        less, signed = Signal(), ~op[0]
+        m.d.comb += less.eq(Cat(a[:63], a[63] ^ signed) < Cat(b[:63], b[63] ^ signed))
         parts.append(is_op(AluOp.SLT, AluOp.SLTU) & less)
 
         # --- one of the operands as it is
@@ -103,20 +96,11 @@ class Alu(wiring.Component):
         # --- logic: XOR, OR and AND with the inverse
         other = Signal(64)
         m.d.comb += other.eq(operand)
-        xor_ops, or_ops, and_ops = [AluOp.XOR], [AluOp.OR], [AluOp.AND]
-        if zbb:
-            xor_ops.append(AluOp.XNOR)
-            or_ops.append(AluOp.ORN)
-            and_ops.append(AluOp.ANDN)
         if zbs:
-            xor_ops.append(AluOp.BINV)
-            or_ops.append(AluOp.BSET)
-            and_ops.append(AluOp.BCLR)
-            single = is_op(AluOp.BINV, AluOp.BSET, AluOp.BCLR)
+            single = op[2]
             m.d.comb += other.eq(_if(~single, operand) | _one_hot(m, b[:6], single))
-        xors, ors, ands = is_op(*xor_ops), is_op(*or_ops), is_op(*and_ops)
         code = Signal(2)
-        m.d.comb += code.eq(Cat(xors | ands, ors | ands))
+        m.d.comb += code.eq(_if(logical, op[:2]))
         logic = Signal(64)
         m.d.comb += logic.eq(
             (a & ~other & (code[0] | code[1]).replicate(64))
@@ -125,13 +109,10 @@ class Alu(wiring.Component):
         parts.append(logic)
 
         # --- shifts and rotations
-        lefts = [AluOp.SLL]
-        if zba:
-            lefts.append(AluOp.SLLI_UW)
-        left = is_op(*lefts, *([AluOp.ROL] if zbb else []))
-        shifts = is_op(*lefts, AluOp.SRL, AluOp.SRA)
-        rotates = is_op(AluOp.ROL, AluOp.ROR) if zbb else Const(0)
-        extracts = is_op(AluOp.BEXT) if zbs else Const(0)
+        left = op[0]
+        shifts = shifting & ~op[2]
+        rotates = shifting & op[2] & ~op[1] if zbb else Const(0)
+        extracts = shifting & op[2] & op[1] if zbs else Const(0)
         amount, opposite, distance, kept = Signal(6), Signal(6), Signal(6), Signal(6)
         m.d.comb += [
             amount.eq(Cat(b[:5], b[5] & ~word)),
@@ -142,7 +123,7 @@ class Alu(wiring.Component):
         rotated = Signal(64, name="rotated_halves")
         high = a[32:]
         if zba:
-            high = _if(~is_op(AluOp.SLLI_UW), high)
+            high = _if(~(op[0] & op[1]), high)
         m.d.comb += rotated.eq(Cat(Mux(distance[5] & ~word, high, a[:32]), Mux(distance[5] | word, a[:32], high)))
         for bit in reversed(range(5)):
             further = Signal(64, name=f"rotated_{bit}")

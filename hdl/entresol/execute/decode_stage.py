@@ -85,9 +85,7 @@ class DecodeStage(wiring.Component):
         with m.Elif(refill_left != 0):
             m.d.sync += refill_left.eq(refill_left - 1)
 
-        with m.If(self.flush):
-            m.d.sync += [self.x_valid.eq(0), self.x_bubble.eq(self.refill)]
-        with m.Elif(self.advance):
+        with m.If(self.advance):
             m.d.sync += self.x_valid.eq(self.instr.valid & ~hazard & ~self.flush_d)
             with m.If(self.flush_d):
                 m.d.sync += self.x_bubble.eq(self.refill)
@@ -106,4 +104,6 @@ class DecodeStage(wiring.Component):
                 self.x.rs2.eq(value2),
                 self.x.rd.eq(rd),
             ]
+        with m.If(self.flush):  # late: whatever else has been taken does not matter then
+            m.d.sync += [self.x_valid.eq(0), self.x_bubble.eq(self.refill)]
         return m

@@ -28,7 +28,7 @@ class ExecuteStage(wiring.Component):
             "x_valid": In(1),
             "x": In(Decoded),
             "x_bubble": In(Bubble),
-            "m_free": In(1),  # M is empty or its instruction leaves at the end of this cycle
+            "m_free": In(1),  # M is empty, or its instruction leaves at the end of this cycle if it does not trap
             "flush": In(1),  # the instruction in X is not on the path any more
             "flush_reason": In(Bubble),
             "data_mode": In(Mode),  # effective mode of loads and stores
@@ -43,7 +43,7 @@ class ExecuteStage(wiring.Component):
             "redirect_pc": Out(64),
             "update": Out(BranchUpdate),
             # units that answer in M
-            "lsu_fire": Out(1),
+            "lsu_fire": Out(1),  # also with `flush`
             "lsu": Out(LsuRequest),
             "mul_en": Out(1),
             "mul_op": Out(MulOp),
@@ -164,7 +164,9 @@ class ExecuteStage(wiring.Component):
             self.bypass.ready.eq((control.unit == Unit.ALU) | (control.unit == Unit.BRANCH)),
             self.bypass.rd.eq(x.rd),
             self.bypass.value.eq(Mux(control.unit == Unit.BRANCH, link, alu.result)),
-            self.lsu_fire.eq(sound & (control.unit == Unit.LSU)),
+            # `flush` is known late: the unit hears of it in the next cycle.
+            self.lsu_fire.eq(self.x_valid & self.m_free & ~fetched.fault & ~control.illegal
+                             & (control.unit == Unit.LSU)),
             self.lsu.op.eq(control.op),
             self.lsu.vaddr.eq(pointer),
             self.lsu.masking.eq(masking),
@@ -185,9 +187,7 @@ class ExecuteStage(wiring.Component):
                 m.d.comb += self.lsu.op.eq(LsuOp.CBO_FLUSH)
 
         m.d.sync += self.m_first.eq(0)
-        with m.If(self.flush):
-            m.d.sync += [self.m_valid.eq(0), self.m_bubble.eq(self.flush_reason)]
-        with m.Elif(self.m_free):
+        with m.If(self.m_free):
             m.d.sync += [
                 self.m_valid.eq(self.x_valid),
                 self.m_first.eq(1),
@@ -203,4 +203,6 @@ class ExecuteStage(wiring.Component):
                 self.m.result.eq(result),
                 self.m.id.eq(x.rs2),
             ]
+        with m.If(self.flush):  # late: whatever else has been taken does not matter then
+            m.d.sync += [self.m_valid.eq(0), self.m_bubble.eq(self.flush_reason)]
         return m

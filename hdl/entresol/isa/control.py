@@ -44,51 +44,56 @@ class SrcB(enum.Enum, shape=1):
 
 
 class AluOp(enum.Enum, shape=6):
-    """Integer operations (RV64I, Zba, Zbb, Zbs).  `Control.word` selects the 32-bit form, whose result is
-    sign-extended."""
+    """Integer operations (RV64I, Zba, Zbb, Zbs, Zicond).  `Control.word` selects the 32-bit form, whose result is
+    sign-extended.
 
-    ADD = 0
-    SUB = 1
-    SLL = 2
-    SRL = 3
-    SRA = 4
-    SLT = 5
-    SLTU = 6
-    XOR = 7
-    OR = 8
-    AND = 9
+    The encoding is what the integer unit needs to know early: bits 4:3 are the group, bit 5 inverts the second operand
+    of additions and logic, and the others are as said below.
+    """
+
+    # Additions: bits 1:0 are how far rs1 is shifted to the left, bit 2 extends it from 32 bits.
+    ADD = 0b0_00_000
+    SUB = 0b1_00_000
     # Zba; `word` gives the .UW form (rs1 zero-extended from 32 bits)
-    SH1ADD = 10
-    SH2ADD = 11
-    SH3ADD = 12
-    ADD_UW = 13
-    SLLI_UW = 14
-    # Zbb
-    ANDN = 15
-    ORN = 16
-    XNOR = 17
-    CLZ = 18
-    CTZ = 19
-    CPOP = 20
-    MAX = 21
-    MAXU = 22
-    MIN = 23
-    MINU = 24
-    SEXT_B = 25
-    SEXT_H = 26
-    ZEXT_H = 27
-    ROL = 28
-    ROR = 29
-    ORC_B = 30
-    REV8 = 31
-    # Zbs
-    BCLR = 32
-    BEXT = 33
-    BINV = 34
-    BSET = 35
-    # Zicond
-    CZERO_EQZ = 36
-    CZERO_NEZ = 37
+    SH1ADD = 0b0_00_001
+    SH2ADD = 0b0_00_010
+    SH3ADD = 0b0_00_011
+    ADD_UW = 0b0_00_100
+    # Logic: bits 1:0 are 1 for XOR, 2 for OR, 3 for AND with the inverse; bit 2 is for Zbs.
+    XOR = 0b0_01_001
+    OR = 0b0_01_010
+    AND = 0b1_01_011
+    ANDN = 0b0_01_011
+    ORN = 0b1_01_010
+    XNOR = 0b1_01_001
+    BINV = 0b0_01_101
+    BSET = 0b0_01_110
+    BCLR = 0b0_01_111
+    # Shifts and rotations: bit 0 is for those to the left.
+    SRL = 0b0_10_000
+    SLL = 0b0_10_001
+    SRA = 0b0_10_010
+    SLLI_UW = 0b0_10_011
+    ROR = 0b0_10_100
+    ROL = 0b0_10_101
+    BEXT = 0b0_10_110
+    # The rest: bit 0 is for unsigned comparisons.
+    SLT = 0b0_11_000
+    SLTU = 0b0_11_001
+    MAX = 0b0_11_010
+    MAXU = 0b0_11_011
+    MIN = 0b0_11_100
+    MINU = 0b0_11_101
+    CZERO_EQZ = 0b0_11_110
+    CZERO_NEZ = 0b0_11_111
+    CLZ = 0b1_11_000
+    CTZ = 0b1_11_001
+    CPOP = 0b1_11_010
+    SEXT_B = 0b1_11_011
+    SEXT_H = 0b1_11_100
+    ZEXT_H = 0b1_11_101
+    ORC_B = 0b1_11_110
+    REV8 = 0b1_11_111
 
 
 class BranchOp(enum.Enum, shape=6):

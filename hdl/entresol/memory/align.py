@@ -45,17 +45,28 @@ def rotate_up(m: Module, word: Value, offset: Value) -> Value:
     return word
 
 
-def extract(m: Module, word: Value, offset: Value, size: Value, unsigned: Value) -> Value:
-    """The 1 << size bytes from `offset` on in `word` (64 bits; wrapping around at its end), extended to 64 bits.
-    The sign is found beside the rotation rather than behind it, since this ends the longest path of a load."""
+def brought_down(m: Module, word: Value, offset: Value) -> Value:
+    """`word` (64 bits) as by `rotate_down`, for an access that does not continue in the next doubleword, with less logic:
+    only the bytes of the access are right.  Eight of them begin at 0, four at 3 or 4 at most."""
+    from4 = named(m, "from4", Cat(Mux(offset[2], word[32:], word[:32]), word[32:56]))
+    from2 = named(m, "from2", Mux(offset[1], from4[16:], from4[:40]))
+    return Cat(named(m, "from1", Mux(offset[0], from2[8:], from2[:32])), word[32:])
+
+
+def sign_bit(m: Module, word: Value, offset: Value, size: Value) -> Value:
+    """The topmost bit of the 1 << size bytes from `offset` on in `word` (64 bits; wrapping around at its end), found
+    beside the rotation rather than behind it."""
     last = named(m, "last", (offset + Cat(size != 0, size[1], size == 3))[:3])  # the last byte's position: +0, 1, 3, 7
     low, high = (named(m, f"sign{half}", Array(word[8 * byte + 7] for byte in range(half, half + 4))[last[:2]])
                  for half in (0, 4))
-    sign = named(m, "sign", Mux(last[2], high, low) & ~unsigned)
-    rotated = rotate_down(m, word, offset)
+    return named(m, "sign", Mux(last[2], high, low))
+
+
+def extended(word: Value, sign: Value, size: Value) -> Value:
+    """The lowest 1 << size bytes of `word` (64 bits), and `sign` (1 bit) in the rest."""
     return Cat(
-        rotated[:8],
-        Mux(size == 0, sign.replicate(8), rotated[8:16]),
-        Mux(size[1], rotated[16:32], sign.replicate(16)),
-        Mux(size == 3, rotated[32:], sign.replicate(32)),
+        word[:8],
+        Mux(size == 0, sign.replicate(8), word[8:16]),
+        Mux(size[1], word[16:32], sign.replicate(16)),
+        Mux(size == 3, word[32:], sign.replicate(32)),
     )

@@ -32,7 +32,8 @@ from ..isa.causes import Cause
 from ..isa.control import LsuOp
 from ..isa.privilege import Access
 from ..mmu.types import TlbLookup, TlbResult
-from .align import byte_mask, crosses, extract, misaligned, named, rotate_up
+from .align import (brought_down, byte_mask, crosses, extended, misaligned, named, rotate_down, rotate_up,
+                    sign_bit)
 from .amo import Amo, is_amo
 from .axi import Axi4, Burst, Resp
 from .dcache import LINE_BITS, DCacheMemories, WriteChannel
@@ -64,7 +65,8 @@ class Lsu(wiring.Component):
 
     Pipeline: `x_fire` with `x` starts an access, which is in M from the next cycle until `m_done`; then `m_faulted`
     says whether it faulted without any effect, and `m_fault` why.  The next `x_fire` may come with `m_done`.
-    `m_kill`, only in the first M cycle, drops the access without effect (`m_done` means nothing then).
+    `x_flush` in the cycle of `x_fire`, but known later in it, takes it back.  `m_kill`, only in the first M cycle,
+    drops the access without effect (`m_done` means nothing then, but for an `x_fire` that is taken back).
     `m_wrote`, `m_wdata` (right-aligned, zero-extended) and `m_paddr` describe with `m_done` what was written;
     CBO.ZERO shows data 0 at the address it was given.
 
@@ -78,7 +80,8 @@ class Lsu(wiring.Component):
 
     Ports for others, level until `*_done` (one cycle): `ptw_*` reads an aligned doubleword, or with `ptw_update`
     replaces it by `ptw_data` if it still is `ptw_expected` (else `ptw_mismatch`); `ptw_error` is a bus error, and
-    nothing was changed.  `clean_*` writes a line back if it is dirty and waits for the response.  `flush_*` writes
+    nothing was changed.  `ptw_likely` comes with `ptw_valid`, earlier in the cycle, or sometimes alone, which costs a
+    cycle.  `clean_*` writes a line back if it is dirty and waits for the response.  `flush_*` writes
     back and drops everything.  They go before M, so that the walker can work while M waits for it, but M gets its
     turn in between.
 
@@ -89,12 +92,13 @@ class Lsu(wiring.Component):
         self.config = config
         bus = config.bus_bits
         super().__init__({
-            "x_fire": In(1), "x": In(LsuRequest),
+            "x_fire": In(1), "x": In(LsuRequest), "x_flush": In(1),
             "m_kill": In(1), "m_done": Out(1), "m_faulted": Out(1), "m_fault": Out(MemFault), "m_rdata": Out(64),
             "m_wrote": Out(1), "m_wdata": Out(64), "m_paddr": Out(56),
             "lookup_en": Out(1), "lookup": Out(TlbLookup), "tlb": In(TlbResult),
             "walk_valid": Out(1), "walk_done": In(1), "walk_faulted": In(1), "walk_fault": In(MemFault),
-            "ptw_valid": In(1), "ptw_update": In(1), "ptw_addr": In(bus), "ptw_expected": In(64), "ptw_data": In(64),
+            "ptw_valid": In(1), "ptw_likely": In(1), "ptw_update": In(1), "ptw_addr": In(bus),
+            "ptw_expected": In(64), "ptw_data": In(64),
             "ptw_done": Out(1), "ptw_rdata": Out(64), "ptw_error": Out(1), "ptw_mismatch": Out(1),
             "clean_valid": In(1), "clean_addr": In(bus), "clean_done": Out(1),
             "flush_valid": In(1), "flush_done": Out(1),
@@ -119,7 +123,11 @@ class Lsu(wiring.Component):
             return named(m, called, value)
 
         # The access in M.
+        taken = Signal()
+        flushed = Signal()  # ... but in vain
         m_valid = Signal()
+        m.d.sync += flushed.eq(self.x_flush)
+        m.d.comb += m_valid.eq(taken & ~flushed)
         req = Signal(LsuRequest)
         stale = Signal()  # the memories' outputs are not for it
         walking = Signal()  # it waits for the walker
@@ -227,16 +235,28 @@ class Lsu(wiring.Component):
         states = ("check", "copy", "first", "idle", "io", "modify", "ptw", "refill", "second")
         in_check, in_copy, in_first, in_idle, in_io, in_modify, in_ptw, in_refill, in_second = (
             Signal(name=f"in_{state}") for state in states)
-        # The doubleword that this is about; what the state machine has found is in `buffer`.
-        use_buffer = name(answered | in_modify, "use_buffer")
+        # The doubleword that the state machine is about.
         pick = name(Mux(in_copy, way, Mux(in_check, addr_hits, hits)), "pick")
-        found = _select(pick, [cache.data[index] for index in range(ways)])
-        word = name(Mux(use_buffer, buffer, found), "word")
+        word = name(_select(pick, [cache.data[index] for index in range(ways)]), "word")
+        # What M loads: what the state machine has found is in `buffer`.  That a way hits is known late, so all of them
+        # are aligned before one is chosen.
+        use_buffer = name(answered | in_modify, "use_buffer")
+        aligned, signs = [], []
+        for index in range(ways):
+            data, align = cache.data[index], brought_down
+            if index == 0:
+                data, align = name(Mux(use_buffer, buffer, data), "first_data"), rotate_down
+            aligned.append(align(m, data, offset))
+            signs.append(sign_bit(m, data, offset, req.size))
+        chosen = [name(Mux(use_buffer, index == 0, hits[index]), f"chosen{index}") for index in range(ways)]
+        signed = ~(req.unsigned & is_load)
+        rdata = extended(name(_select(Cat(chosen), aligned), "loaded"),
+                         name(_select(Cat(chosen), signs), "loaded_sign") & signed, req.size)
         evict_way = name(Mux(fill, cache.victim, way), "evict_way")
 
         # Who reads.
         last_set = geometry.set_of(addr).all()
-        ptw_go = name(self.ptw_valid & ~ptw_answered, "ptw_go")
+        ptw_go = name(self.ptw_likely & ~ptw_answered, "ptw_go")
         asked = in_idle & (ptw_go | self.clean_valid | self.flush_valid)
         turn = Signal()  # M's, which has waited for others or for a line that they must not take away again
         grant = name(asked & ~(turn & m_valid & ~walking), "grant")
@@ -282,9 +302,9 @@ class Lsu(wiring.Component):
         m.d.comb += [
             self.m_done.eq(fast | answered | in_modify | in_second | walk_faulted),
             self.m_faulted.eq((answered & failed) | walk_faulted),
-            self.m_rdata.eq(extract(m, word, offset, req.size, req.unsigned & is_load)),
+            self.m_rdata.eq(rdata),
         ]
-        m.d.sync += m_valid.eq(self.x_fire | (m_valid & ~self.m_done & ~self.m_kill))
+        m.d.sync += taken.eq(self.x_fire | (m_valid & ~self.m_done & ~self.m_kill))
         with m.If(answered | in_modify | in_second):
             m.d.sync += waiting.eq(0)
         with m.If(self.x_fire):
@@ -458,7 +478,8 @@ class Lsu(wiring.Component):
                     m.d.sync += turn.eq(0)
                 with m.If(grant & ptw_go):
                     m.d.sync += [job.eq(_Job.PTW), addr.eq(self.ptw_addr)]
-                    m.next = "CHECK"
+                    with m.If(self.ptw_valid):
+                        m.next = "CHECK"
                 with m.Elif(grant & self.clean_valid):
                     m.d.sync += [job.eq(_Job.CLEAN), addr.eq(self.clean_addr)]
                     m.next = "CHECK"

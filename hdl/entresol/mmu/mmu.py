@@ -40,7 +40,8 @@ class TlbPort(wiring.Signature):
 class PtwPort(wiring.Signature):
     """The walker's access to memory (its view): 8 bytes through the data cache.
 
-    `valid` is held until `done`, a pulse.  A read answers with `rdata` or `error`.  With `update` the 8 bytes are
+    `valid` is held until `done`, a pulse; with it comes `likely`, which is known earlier in the cycle and may be there
+    alone for a cycle.  A read answers with `rdata` or `error`.  With `update` the 8 bytes are
     compared with `expected` and, if equal, replaced by `data`, all in one; `mismatch` says that they were not.
     """
 
@@ -49,6 +50,7 @@ class PtwPort(wiring.Signature):
         super().__init__(
             {
                 "valid": Out(1),
+                "likely": Out(1),
                 "update": Out(1),
                 "addr": Out(addr_width),
                 "expected": Out(64),
@@ -69,7 +71,8 @@ class Mmu(wiring.Component):
 
     `i`/`d`: the requesters. `ptw_*`: page-table reads and updates. `ctx` and `pmp` come from the CSRs and may change in
     any cycle whose next one abandons the fetches in flight. `fence_valid`/`fence` are held until `fence_done` (which
-    means nothing without); between fences, every lookup may be answered from what page tables said at any time since
+    means nothing without); `fence_likely` comes with `fence_valid`, earlier in the cycle, or alone in a cycle whose next
+    one abandons all that is in flight. Between fences, every lookup may be answered from what page tables said at any time since
     the last fence that covers it.
     """
 
@@ -84,6 +87,7 @@ class Mmu(wiring.Component):
                 "d": In(TlbPort()),
                 **ptw,
                 "fence_valid": In(1),
+                "fence_likely": In(1),
                 "fence": In(Fence),
                 "fence_done": Out(1),
                 "itlb_miss": Out(1),
@@ -104,7 +108,7 @@ class Mmu(wiring.Component):
         m.submodules.itlb = itlb = L1Tlb(self._config, self._config.itlb_entries)
         m.submodules.dtlb = dtlb = L1Tlb(self._config, self._config.dtlb_entries)
 
-        for name in ("ctx", "pmp", "fence_valid", "fence", "ptw_done", "ptw_rdata", "ptw_error", "ptw_mismatch"):
+        for name in ("ctx", "pmp", "fence_valid", "fence_likely", "fence", "ptw_done", "ptw_rdata", "ptw_error", "ptw_mismatch"):
             m.d.comb += getattr(walker, name).eq(getattr(self, name))
         for name in (
             "fence_done",
@@ -115,6 +119,7 @@ class Mmu(wiring.Component):
             "walking_vs",
             "walking_g",
             "ptw_valid",
+            "ptw_likely",
             "ptw_update",
             "ptw_addr",
             "ptw_expected",

@@ -105,9 +105,11 @@ class PmpChecker(wiring.Component):
                     self.verdict.granule.eq(Granule.LARGE),
                 ]
 
-        # The scan: `entry` is entry number `index` - 1, loaded one cycle ahead of its comparison
+        # The scan: `entry` is entry number `index` - 1, loaded one cycle ahead of its comparison.  What it is compared
+        # with does not change after the cycle in which the first one is loaded: registers too.
         index = Signal(range(count + 1))
         entry = Signal(PmpEntry)
+        napot_mask = Signal(54)  # of `entry`: address bits that do not matter
         loaded = Signal()
         granule = Signal(Granule, init=Granule.LARGE)
         upper_half = Signal()  # the second word of 8 bytes
@@ -116,18 +118,23 @@ class PmpChecker(wiring.Component):
         below_end = Signal()  # ... above the block's last word
 
         word_bits = self._config.bus_bits - 2
-        mask = Signal(54)  # address bits inside the block
+        inside = Signal(54)  # address bits inside the block
         with m.Switch(granule):
             with m.Case(Granule.LARGE):
-                m.d.comb += mask.eq(2**19 - 1)
+                m.d.comb += inside.eq(2**19 - 1)
             with m.Case(Granule.PAGE):
-                m.d.comb += mask.eq(2**10 - 1)
+                m.d.comb += inside.eq(2**10 - 1)
             with m.Case(Granule.LINE):
-                m.d.comb += mask.eq(2**4 - 1)
+                m.d.comb += inside.eq(2**4 - 1)
+        mask = Signal(54)
         word = Signal(word_bits)
         double = Signal()
-        m.d.comb += double.eq((granule == Granule.WORD) & (self.size == 3))
-        m.d.comb += word.eq(Cat(Mux(double, upper_half, self.addr[2]), self.addr[3:]) & ~mask)
+        two_words = (granule == Granule.WORD) & (self.size == 3)
+        m.d.sync += [
+            mask.eq(inside),
+            double.eq(two_words),
+            word.eq(Cat(Mux(two_words, upper_half, self.addr[2]), self.addr[3:]) & ~inside),
+        ]
 
         bound_above_start = Signal()
         bound_above_end = Signal()
@@ -136,8 +143,6 @@ class PmpChecker(wiring.Component):
             bound_above_start.eq(high | (word < entry.addr[:word_bits])),
             bound_above_end.eq(high | ((word | mask) < entry.addr[:word_bits])),
         ]
-        napot_mask = Signal(54)  # address bits that do not matter
-        m.d.comb += napot_mask.eq(Mux(entry.a[0], entry.addr ^ (entry.addr + 1), 0))
         differs = Signal(54)
         m.d.comb += differs.eq((entry.addr ^ word) & ~napot_mask)
 
@@ -183,6 +188,8 @@ class PmpChecker(wiring.Component):
         m.d.comb += self.done.eq(self.valid & (bypass | recall | complete))
 
         restart = Signal()
+        next_entry = Signal(PmpEntry)
+        m.d.comb += next_entry.eq(entries[index])
         with m.If(~self.valid | self.done):
             m.d.comb += restart.eq(1)
             m.d.sync += [granule.eq(Granule.LARGE), upper_half.eq(0)]
@@ -202,7 +209,8 @@ class PmpChecker(wiring.Component):
             m.d.sync += [index.eq(0), loaded.eq(0), below_start.eq(0), below_end.eq(0)]
         with m.Else():
             m.d.sync += [
-                entry.eq(entries[index]),
+                entry.eq(next_entry),
+                napot_mask.eq(Mux(next_entry.a[0], next_entry.addr ^ (next_entry.addr + 1), 0)),
                 index.eq(index + 1),
                 loaded.eq(1),
             ]

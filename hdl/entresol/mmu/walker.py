@@ -68,8 +68,8 @@ class Walker(wiring.Component):
     (`*_fill_en`, with `fill`) precedes `done` by one cycle; `done` is a pulse, with `faulted` and `fault` if there is
     no translation.  A request whose `valid` falls is abandoned: it fills nothing, and no `done` follows two cycles
     later or after; one in the very next cycle is to be ignored, which happens by itself because `valid` is low then.
-    `fence_valid` is held until `fence_done`, which means nothing without it; a walk in progress is cut short first and
-    begins anew afterwards.
+    `fence_valid` is held until `fence_done`, which means nothing without it; a walk in progress is cut short first, by
+    `fence_likely`, which comes earlier in the cycle, and begins anew afterwards.
     `*_start` pulses when a request is accepted.
     """
 
@@ -89,6 +89,7 @@ class Walker(wiring.Component):
                 "faulted": Out(1),
                 "fault": Out(MemFault),
                 "ptw_valid": Out(1),
+                "ptw_likely": Out(1),
                 "ptw_update": Out(1),
                 "ptw_addr": Out(config.bus_bits),
                 "ptw_expected": Out(64),
@@ -98,6 +99,7 @@ class Walker(wiring.Component):
                 "ptw_error": In(1),
                 "ptw_mismatch": In(1),
                 "fence_valid": In(1),
+                "fence_likely": In(1),
                 "fence": In(Fence),
                 "fence_done": Out(1),
                 "l2tlb_miss": Out(1),
@@ -128,7 +130,7 @@ class Walker(wiring.Component):
         live = Signal()  # ... up to now, and no fence waits
         wanted = Mux(data_side, self.d_valid, self.i_valid)
         m.d.sync += alive.eq(alive & wanted)
-        m.d.comb += live.eq(alive & wanted & ~self.fence_valid)
+        m.d.comb += live.eq(alive & wanted & ~self.fence_likely)
 
         v = asked.mode.v if hypervisor else Const(0)
         machine = asked.mode.priv == Priv.M
@@ -493,6 +495,7 @@ class Walker(wiring.Component):
             with m.State("READ"):
                 # PMP is checked while memory answers; main memory can be read without consequences
                 m.d.comb += [
+                    self.ptw_likely.eq(~got),
                     self.ptw_valid.eq(page_ok & ~got),
                     pmp.valid.eq(~checked & page_ok & live),
                     self.walk_read.eq(self.ptw_done),
@@ -599,7 +602,7 @@ class Walker(wiring.Component):
                     proceed()
 
             with m.State("UPDATE"):
-                m.d.comb += [self.ptw_valid.eq(1), self.ptw_update.eq(1)]
+                m.d.comb += [self.ptw_likely.eq(1), self.ptw_valid.eq(1), self.ptw_update.eq(1)]
                 with m.If(self.ptw_done):
                     with m.If(~live):
                         m.next = "IDLE"

@@ -37,6 +37,7 @@ class Commit(wiring.Component):
             "m_bubble": In(Bubble),
             "free": Out(1),  # M is empty or its instruction leaves at the end of this cycle
             "bypass": Out(Bypass),
+            "rd_we": Out(1),  # `bypass` is to be written to the register file
             "redirect_valid": Out(1),  # everything younger is dropped
             "redirect_pc": Out(64),
             "redirect_reason": Out(Bubble),
@@ -61,6 +62,7 @@ class Commit(wiring.Component):
             "div_kill": Out(1),
             "fetch_fault": In(MemFault),
             "fence_valid": Out(1),
+            "fence_likely": Out(1),  # comes with fence_valid; alone if the fence traps
             "fence": Out(Fence),
             "fence_done": In(1),
             "retire": Out(Retire),
@@ -151,7 +153,7 @@ class Commit(wiring.Component):
         m.d.comb += tval.eq(Mux(trap_memory, memory_fault.vaddr, Mux(raw_tval, i.raw, other_tval)))
 
         # --- completion
-        interrupt, trap, done, completed = Signal(), Signal(), Signal(), Signal()
+        interrupt, trap, done, completed, others_completed = (Signal() for _ in range(5))
         is_fence, is_wrs = Signal(), Signal()
         fence_all = Signal()
         m.d.comb += [
@@ -161,26 +163,27 @@ class Commit(wiring.Component):
             fence_all.eq(csr_writes & csr.csr_fence),
             interrupt.eq(self.m_valid & self.m_first & csr.interrupt_valid),
             trap.eq(interrupt | (self.m_valid & (early | (is_lsu & self.lsu_faulted)))),
-            completed.eq(1),
+            # The load/store unit is done with nothing but what is in M, and late: nothing shall be behind that.
+            completed.eq(self.lsu_done | others_completed),
+            others_completed.eq(~is_lsu),
         ]
-        with m.If(is_lsu):
-            m.d.comb += completed.eq(self.lsu_done)
-        with m.Elif(is_div):
-            m.d.comb += completed.eq(self.div_done)
+        with m.If(is_div):
+            m.d.comb += others_completed.eq(self.div_done)
         with m.Elif(is_fence | fence_all):
-            m.d.comb += completed.eq(self.fence_done)
+            m.d.comb += others_completed.eq(self.fence_done)
         with m.Elif(system(SysOp.WFI)):
-            m.d.comb += completed.eq(csr.wfi_wake)
+            m.d.comb += others_completed.eq(csr.wfi_wake)
         if self._config.has("zawrs"):
             waited = Signal(range(WRS_CYCLES + 1))
             with m.Elif(is_wrs):
-                m.d.comb += completed.eq(~self.lsu_reserved | csr.wfi_wake | (waited == WRS_CYCLES))
+                m.d.comb += others_completed.eq(~self.lsu_reserved | csr.wfi_wake | (waited == WRS_CYCLES))
                 m.d.sync += waited.eq(Mux(completed, 0, waited + 1))
         retires = Signal()
         m.d.comb += [
             retires.eq(self.m_valid & ~trap & completed),
             done.eq(self.m_valid & (trap | completed)),
-            self.free.eq(~self.m_valid | trap | completed),
+            # Not what leaves with a trap: that empties the stages before M anyway.
+            self.free.eq(~self.m_valid | completed),
             # Only what can stop a load or store: the rest of `early` is a long path.
             self.lsu_kill.eq(self.m_valid & is_lsu & (interrupt | lsu_illegal | lsu_virtual)),
             self.div_kill.eq(self.m_valid & is_div & interrupt),
@@ -201,7 +204,8 @@ class Commit(wiring.Component):
                 m.d.comb += result.eq(i.result)
         m.d.comb += [
             self.bypass.valid.eq(self.m_valid & control.rd_en & (i.rd != 0)),
-            self.bypass.ready.eq(retires),
+            self.bypass.ready.eq(completed),  # whether it traps, nobody behind it needs to know
+            self.rd_we.eq(retires & self.bypass.valid),
             self.bypass.rd.eq(i.rd),
             self.bypass.value.eq(result),
             csr.csr_commit.eq(retires & is_csr & csr_writes),
@@ -210,7 +214,8 @@ class Commit(wiring.Component):
 
         # --- fences
         m.d.comb += [
-            self.fence_valid.eq(self.m_valid & ~trap & (is_fence | fence_all)),
+            self.fence_likely.eq(self.m_valid & (is_fence | fence_all)),
+            self.fence_valid.eq(self.fence_likely & ~trap),
             self.fence.by_addr.eq(i.insn[15:20] != 0),
             self.fence.by_id.eq(i.insn[20:25] != 0),
             self.fence.addr.eq(i.result),
@@ -286,7 +291,7 @@ class Commit(wiring.Component):
             retire.mode.eq(csr.mode),
             retire.pc.eq(i.pc),
             retire.raw.eq(i.raw),
-            retire.rd_we.eq(retires & self.bypass.valid),
+            retire.rd_we.eq(self.rd_we),
             retire.rd.eq(i.rd),
             retire.rd_data.eq(result),
             retire.mem_read.eq(is_lsu & retires & (is_load | is_atomic)),

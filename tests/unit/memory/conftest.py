@@ -575,6 +575,7 @@ class Bench:
         self.queue = deque()
         self.outcomes = []
         self.gap = 0.0  # probability that an operation is not ready to fire
+        self.vain = 0.0  # probability of one that is taken back, where one may fire
         self.current = None
         self.age = 0
         self.ptw_job = None  # (update, addr, expected, data)
@@ -609,7 +610,7 @@ class Bench:
         if self.ptw_job is None and self.ptw_jobs:
             self.ptw_job = self.ptw_jobs.popleft()
             self.ptw_wait = 0
-        pins["ptw_valid"] = self.ptw_job is not None
+        pins["ptw_valid"] = pins["ptw_likely"] = self.ptw_job is not None
         if self.ptw_job is not None:
             update, addr, expected, value = self.ptw_job
             pins["ptw_update"] = update
@@ -655,8 +656,10 @@ class Bench:
         fire = None
         if (self.current is None or (ending and not kill)) and self.queue and self.rng.random() >= self.gap:
             fire = self.queue.popleft()
-        pins["x_fire"] = fire is not None
-        shown = fire or Op(LsuOp.LOAD, self.rng.getrandbits(64))
+        vain = fire is None and (self.current is None or done) and self.vain and self.rng.random() < self.vain
+        pins["x_fire"] = fire is not None or vain
+        pins["x_flush"] = vain
+        shown = fire or (self.queue[0] if vain and self.queue else Op(LsuOp.LOAD, self.rng.getrandbits(64)))
         pins["x.op"], pins["x.size"], pins["x.unsigned"] = shown.op.value, shown.size, shown.unsigned
         pins["x.vaddr"], pins["x.data"] = shown.vaddr, shown.data
         pins["x.mode.priv"], pins["x.mode.v"] = 1, shown.v

@@ -36,11 +36,13 @@ def test_amo(lsu, word):
 def test_alignment():
     m = Module()
     word, offset, size, unsigned = Signal(64), Signal(3), Signal(2), Signal()
-    down, up, extended = Signal(64), Signal(64), Signal(64)
-    mask, crossing, bad = Signal(16), Signal(), Signal()
+    down, up, extended, inner = Signal(64), Signal(64), Signal(64), Signal(64)
+    mask, crossing, bad, sign = Signal(16), Signal(), Signal(), Signal()
     m.d.comb += [
         down.eq(align.rotate_down(m, word, offset)), up.eq(align.rotate_up(m, word, offset)),
-        extended.eq(align.extract(m, word, offset, size, unsigned)), mask.eq(align.byte_mask(size, offset)),
+        sign.eq(align.sign_bit(m, word, offset, size) & ~unsigned),
+        extended.eq(align.extended(down, sign, size)),
+        inner.eq(align.extended(align.brought_down(m, word, offset), sign, size)), mask.eq(align.byte_mask(size, offset)),
         crossing.eq(align.crosses(size, offset)), bad.eq(align.misaligned(size, offset)),
     ]
 
@@ -64,6 +66,8 @@ def test_alignment():
                         if not without_sign and low >> 8 * nbytes - 1:
                             low |= (1 << 64) - (1 << 8 * nbytes)
                         assert ctx.get(extended) == low
+                        if where + nbytes <= 8:
+                            assert ctx.get(inner) == low
 
     sim = Simulator(m)
     sim.add_testbench(testbench)

@@ -59,6 +59,7 @@ def stream(bench, lsu, seed, size=4096, ways=1, count=250, ptw=0.0, gap=0.2, hot
     bus = {"read_latency": (0, 8), "write_latency": (0, 8), "stall": 0.2} | bus
     dut = bench(lsu.config(size, ways), seed, make_pages(lsu), bad=bad, io=is_io, **bus)
     dut.gap = gap
+    dut.vain = 0.3
     dut.tlb.forget = 0.1
     rng = dut.rng
 

@@ -238,12 +238,14 @@ class Bench:
             ),
         )
         ctx.set(dut.fence_valid, 1)
+        ctx.set(dut.fence_likely, 1)
         cycles = 1
         while not ctx.get(dut.fence_done):
             await ctx.tick()
             cycles += 1
         await ctx.tick()
         ctx.set(dut.fence_valid, 0)
+        ctx.set(dut.fence_likely, 0)
         return cycles
 
     async def fence_all(self):
