@@ -237,6 +237,7 @@ class Isolation(wiring.Component):
         # Memory
         ppn = self.ptw_addr[12:]
         m.d.comb += Assume(~self.ptw_done | self.ptw_valid)
+        m.d.comb += Assume(~self.fence_valid | self.fence_likely)
         m.d.comb += Assume(
             ~self.ptw_done | self.ptw_update | self.ptw_error
             | ~((ppn[20:] == 1) & (ppn[16:19] <= 4))

@@ -21,9 +21,9 @@ class Alu(wiring.Component):
     """Integer operations of RV64I and, as configured, Zba, Zbb, Zbs and Zicond; combinational.
 
     One adder serves additions, one rotator all shifts, one comparator all that compares.  What leads to them is told
-    from single bits of the operation, as `AluOp` describes them, since they take long.  `word` gives the 32-bit form, except that
-    it makes SHxADD the .UW form (rs1 zero-extended from 32 bits).  Operations of extensions that the configuration
-    does not have give no particular result.
+    from single bits of the operation, as `AluOp` describes them, since they take long.  `word` gives the 32-bit form,
+    except that it makes SHxADD the .UW form (rs1 zero-extended from 32 bits).  Operations of extensions that the
+    configuration does not have give no particular result.
     """
 
     def __init__(self, config: CoreConfig):

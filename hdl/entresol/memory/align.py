@@ -46,8 +46,8 @@ def rotate_up(m: Module, word: Value, offset: Value) -> Value:
 
 
 def brought_down(m: Module, word: Value, offset: Value) -> Value:
-    """`word` (64 bits) as by `rotate_down`, for an access that does not continue in the next doubleword, with less logic:
-    only the bytes of the access are right.  Eight of them begin at 0, four at 3 or 4 at most."""
+    """`word` (64 bits) as by `rotate_down`, for an access that does not continue in the next doubleword, with less
+    logic: only the bytes of the access are right.  Eight of them begin at 0, four at 3 or 4 at most."""
     from4 = named(m, "from4", Cat(Mux(offset[2], word[32:], word[:32]), word[32:56]))
     from2 = named(m, "from2", Mux(offset[1], from4[16:], from4[:40]))
     return Cat(named(m, "from1", Mux(offset[0], from2[8:], from2[:32])), word[32:])

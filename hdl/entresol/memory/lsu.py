@@ -32,8 +32,7 @@ from ..isa.causes import Cause
 from ..isa.control import LsuOp
 from ..isa.privilege import Access
 from ..mmu.types import TlbLookup, TlbResult
-from .align import (brought_down, byte_mask, crosses, extended, misaligned, named, rotate_down, rotate_up,
-                    sign_bit)
+from .align import brought_down, byte_mask, crosses, extended, misaligned, named, rotate_down, rotate_up, sign_bit
 from .amo import Amo, is_amo
 from .axi import Axi4, Burst, Resp
 from .dcache import LINE_BITS, DCacheMemories, WriteChannel
@@ -257,9 +256,11 @@ class Lsu(wiring.Component):
         # Who reads.
         last_set = geometry.set_of(addr).all()
         ptw_go = name(self.ptw_likely & ~ptw_answered, "ptw_go")
-        asked = in_idle & (ptw_go | self.clean_valid | self.flush_valid)
+        others = name(ptw_go | self.clean_valid | self.flush_valid, "others")
         turn = Signal()  # M's, which has waited for others or for a line that they must not take away again
-        grant = name(asked & ~(turn & m_valid & ~walking), "grant")
+        prior = name(turn & m_valid & ~walking, "prior")
+        grant = name(in_idle & others & ~prior, "grant")
+        usable = name(in_refill | (in_idle & (~others | prior)), "usable")  # by M, as far as it is up to others
         owned = Signal()  # the state machine has the read port, or needs what was read
         machine_reads = Signal()
         machine_index = Signal(geometry.index_bits)
@@ -270,7 +271,7 @@ class Lsu(wiring.Component):
         collided = name(fresh & last_written & (last_index == geometry.index_of(req.vaddr)) & ~is_store, "collided")
         tags_change = Signal()  # at the end of a refill
         m.d.comb += [
-            reread.eq(m_valid & (stale | collided) & ~waiting & ~answered & ((in_idle & ~grant) | in_refill)),
+            reread.eq(m_valid & (stale | collided) & ~waiting & ~answered & usable),
             cache.read_en.eq(Mux(owned, machine_reads, self.x_fire | reread)),
             cache.read_index.eq(Mux(owned, machine_index,
                                     Mux(reread, geometry.index_of(req.vaddr), geometry.index_of(self.x.vaddr)))),
@@ -291,12 +292,13 @@ class Lsu(wiring.Component):
         refill_beat = Signal()
         may_hit = Signal()
         fast = Signal()
+        complete = name(m_valid & ~stale & ~collided & ~walking & ~relook & ~waiting & ~answered, "complete")
+        simple = name(complete & self.tlb.hit & ~self.tlb.io & narrow_ok & ~crossing
+                      & (is_load | (is_lr & ~bad_align) | (is_store & ~refill_beat)), "simple")
         m.d.comb += [
-            evaluated.eq(m_valid & ~stale & ~collided & ~walking & ~relook & ~waiting & ~answered
-                         & ((in_idle & ~grant) | in_refill)),
-            may_hit.eq(evaluated & self.tlb.hit & ~self.tlb.io & narrow_ok & ~crossing
-                       & (is_load | (is_lr & ~bad_align) | (is_store & ~refill_beat))),
-            fast.eq(may_hit & hit),
+            evaluated.eq(complete & usable),
+            may_hit.eq(simple & usable),
+            fast.eq(simple & (usable & hit)),  # the two that are known late together
         ]
         walk_faulted = name(walking & self.walk_done & self.walk_faulted, "walk_faulted_now")
         m.d.comb += [
@@ -590,7 +592,7 @@ class Lsu(wiring.Component):
                 ]
                 with m.If(~write_back | ~writer.busy):
                     m.d.comb += [
-                        cache.dirty_en.eq(1), cache.touch.eq(Mux(fill, evict_way, 0)),
+                        cache.dirty_en.eq(1), cache.touch_victim.eq(fill),
                         cache.tag_ways.eq(Mux(drop, evict_way, 0)),
                         writer.line_start.eq(write_back),
                         self.dcache_miss.eq(fill & ~zero),

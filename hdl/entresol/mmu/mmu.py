@@ -71,9 +71,9 @@ class Mmu(wiring.Component):
 
     `i`/`d`: the requesters. `ptw_*`: page-table reads and updates. `ctx` and `pmp` come from the CSRs and may change in
     any cycle whose next one abandons the fetches in flight. `fence_valid`/`fence` are held until `fence_done` (which
-    means nothing without); `fence_likely` comes with `fence_valid`, earlier in the cycle, or alone in a cycle whose next
-    one abandons all that is in flight. Between fences, every lookup may be answered from what page tables said at any time since
-    the last fence that covers it.
+    means nothing without); `fence_likely` comes with `fence_valid`, earlier in the cycle, or alone in a cycle whose
+    next one abandons all that is in flight. Between fences, every lookup may be answered from what page tables said at
+    any time since the last fence that covers it.
     """
 
     def __init__(self, config: CoreConfig):
@@ -108,7 +108,17 @@ class Mmu(wiring.Component):
         m.submodules.itlb = itlb = L1Tlb(self._config, self._config.itlb_entries)
         m.submodules.dtlb = dtlb = L1Tlb(self._config, self._config.dtlb_entries)
 
-        for name in ("ctx", "pmp", "fence_valid", "fence_likely", "fence", "ptw_done", "ptw_rdata", "ptw_error", "ptw_mismatch"):
+        for name in (
+            "ctx",
+            "pmp",
+            "fence_valid",
+            "fence_likely",
+            "fence",
+            "ptw_done",
+            "ptw_rdata",
+            "ptw_error",
+            "ptw_mismatch",
+        ):
             m.d.comb += getattr(walker, name).eq(getattr(self, name))
         for name in (
             "fence_done",
@@ -129,7 +139,8 @@ class Mmu(wiring.Component):
         m.d.comb += [self.itlb_miss.eq(walker.i_start), self.dtlb_miss.eq(walker.d_start)]
 
         # The L1 TLBs hold entries of one address space for each V, without tags for them.  Another one comes into
-        # being with its first fill, so that swapping hgatp around a fence, say, loses nothing.
+        # being with its first fill, so that swapping hgatp around a fence, say, loses nothing: even with one that is
+        # abandoned in that very cycle, because that is known late.
         space = data.StructLayout({"s1": 1, "asid": 16, "s2": 1, "vmid": 14})
         held = [Signal(space, name=f"held_v{v}") for v in range(2)]
         now = [Signal(space, name=f"now_v{v}") for v in range(2)]
@@ -143,8 +154,8 @@ class Mmu(wiring.Component):
         filling = Signal()
         filled = Signal(Mode)
         m.d.comb += [
-            filling.eq(walker.d_fill_en | walker.i_fill_en),
-            filled.eq(Mux(walker.d_fill_en, dtlb.asked.mode, itlb.asked.mode)),
+            filling.eq(walker.d_fill_likely | walker.i_fill_likely),
+            filled.eq(Mux(walker.d_fill_likely, dtlb.asked.mode, itlb.asked.mode)),
         ]
 
         drop_en = Signal()

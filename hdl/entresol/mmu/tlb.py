@@ -99,7 +99,7 @@ class L1Tlb(wiring.Component):
         match = Signal(self._entries)
         overlap = Signal(self._entries)
         match_q = Signal()
-        usable_q = Signal()  # ... and belongs to the address space in force
+        usable_q = Signal()  # ... and belongs to the address space in force; and there are such addresses
         index_q = Signal(range(self._entries))
         overlap_q = Signal(self._entries)
 
@@ -108,7 +108,7 @@ class L1Tlb(wiring.Component):
             owner_i = Signal(Class, name=f"class{i}")
             glob = Signal(name=f"global{i}")
             fractured = Signal(name=f"fractured{i}")
-            high = valid[i] & (owner_i.as_value() == owner) & (tag[9:] == self.lookup.vaddr[21 : top + 1]) & canonical
+            high = valid[i] & (owner_i.as_value() == owner) & (tag[9:] == self.lookup.vaddr[21 : top + 1])
             if i == 0:
                 high &= ~transient | repeated
             m.d.comb += [
@@ -147,7 +147,9 @@ class L1Tlb(wiring.Component):
                 self.asked.eq(self.lookup),
                 match_q.eq(match.any()),
                 overlap_q.eq(overlap),
-                usable_q.eq((owner == Class.M) | Mux(self.lookup.mode.v, self.current[1], self.current[0])),
+                usable_q.eq(
+                    canonical & ((owner == Class.M) | Mux(self.lookup.mode.v, self.current[1], self.current[0]))
+                ),
                 index_q.eq(
                     Cat(
                         Cat(match[i] for i in range(self._entries) if i >> bit & 1).any() for bit in range(len(index_q))

@@ -65,7 +65,8 @@ class Walker(wiring.Component):
     """Answers the misses of the two L1 TLBs, the data side first.
 
     Requests (`d_*`, `i_*`): `valid` is held while the side wants the translation of `asked`, its last lookup.  A fill
-    (`*_fill_en`, with `fill`) precedes `done` by one cycle; `done` is a pulse, with `faulted` and `fault` if there is
+    (`*_fill_en`, with `fill`) precedes `done` by one cycle (`*_fill_likely` comes with it, earlier in the cycle, or
+    alone when the request is being abandoned); `done` is a pulse, with `faulted` and `fault` if there is
     no translation.  A request whose `valid` falls is abandoned: it fills nothing, and no `done` follows two cycles
     later or after; one in the very next cycle is to be ignored, which happens by itself because `valid` is low then.
     `fence_valid` is held until `fence_done`, which means nothing without it; a walk in progress is cut short first, by
@@ -84,7 +85,7 @@ class Walker(wiring.Component):
                     for side in "di"
                     for name, shape in (("valid", 1), ("asked", TlbLookup))
                 },
-                **{f"{side}_{name}": Out(1) for side in "di" for name in ("fill_en", "done", "start")},
+                **{f"{side}_{name}": Out(1) for side in "di" for name in ("fill_en", "fill_likely", "done", "start")},
                 "fill": Out(fill_layout(config)),
                 "faulted": Out(1),
                 "fault": Out(MemFault),
@@ -273,14 +274,13 @@ class Walker(wiring.Component):
             page_ok.eq(pma.memory & ~beyond),
             pmp.pmp.eq(self.pmp),
             pmp.addr.eq(pa),
-            pmp.machine.eq(machine & finishing),
+            pmp.machine.eq(machine),  # which reads no page tables
             pmp.size.eq(Mux(finishing, Mux(asked.access == Access.FETCH, 2, asked.size), 3)),
         ]
         table_verdict = Signal.like(pmp.verdict)
         checked = Signal()
 
         # ---- The answer
-        perms = self.fill.fill.perms
         # The VS-stage's memory type comes before the G-stage's, and that before the PMA.  PBMT=IO makes a page what I/O
         # regions are: uncached, not executable, for aligned loads and stores alone.  PBMT=NC only forbids caching.
         pbmt = Signal(2)
@@ -302,10 +302,15 @@ class Walker(wiring.Component):
             final.fill.perms.nc.eq(~pma.io & pbmt[0]),
         ]
         fill_now = Signal()
-        granted = permitted(perms, ctx, asked.mode, asked.access, asked.hlvx)
+
+        def granted_by(perms):
+            return permitted(perms, ctx, asked.mode, asked.access, asked.hlvx)
+
         m.d.comb += [
-            self.d_fill_en.eq(fill_now & live & data_side),
-            self.i_fill_en.eq(fill_now & live & ~data_side),
+            self.d_fill_likely.eq(fill_now & data_side),
+            self.i_fill_likely.eq(fill_now & ~data_side),
+            self.d_fill_en.eq(self.d_fill_likely & live),
+            self.i_fill_en.eq(self.i_fill_likely & live),
         ]
         done = Signal()
         m.d.comb += [
@@ -434,6 +439,7 @@ class Walker(wiring.Component):
                     self.fill.fill.perms.eq(found.perms),
                 ]
                 last = careful | l2.answered & (l2.level == limit)
+                granted = granted_by(found.perms)
                 begin_at_root = Signal()
                 with m.If(~live):
                     m.next = "IDLE"
@@ -649,7 +655,7 @@ class Walker(wiring.Component):
                 with m.Elif(beyond | ~(pma.memory | pma.io)):
                     refuse(Refusal.ACCESS)
                 with m.Elif(pmp.done):
-                    with m.If(~granted):
+                    with m.If(~granted_by(final.fill.perms)):
                         refuse(Refusal.ACCESS)
                     with m.Else():
                         m.d.comb += [

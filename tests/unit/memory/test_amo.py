@@ -42,7 +42,8 @@ def test_alignment():
         down.eq(align.rotate_down(m, word, offset)), up.eq(align.rotate_up(m, word, offset)),
         sign.eq(align.sign_bit(m, word, offset, size) & ~unsigned),
         extended.eq(align.extended(down, sign, size)),
-        inner.eq(align.extended(align.brought_down(m, word, offset), sign, size)), mask.eq(align.byte_mask(size, offset)),
+        inner.eq(align.extended(align.brought_down(m, word, offset), sign, size)),
+        mask.eq(align.byte_mask(size, offset)),
         crossing.eq(align.crosses(size, offset)), bad.eq(align.misaligned(size, offset)),
     ]
 
