@@ -56,18 +56,14 @@ class Core(wiring.Component):
         m.submodules.arbiter = arbiter = AxiArbiter(config)
         csr = commit.csr
 
-        # --- where to go on: the first cycle after reset counts as a redirect to the reset vector
-        started = Signal()
-        m.d.sync += started.eq(1)
+        # --- where to go on
         m.d.comb += [
-            frontend.redirect_valid.eq(~started | commit.redirect_valid | execute.redirect_valid),
+            frontend.redirect_valid.eq(commit.redirect_valid | execute.redirect_valid),
             frontend.redirect_pc.eq(Mux(commit.redirect_valid, commit.redirect_pc, execute.redirect_pc)),
             frontend.invalidate.eq(commit.invalidate_icache),
             frontend.mode.eq(csr.mode),
             frontend.update.eq(execute.update),
         ]
-        with m.If(~started):
-            m.d.comb += frontend.redirect_pc.eq(config.reset_vector)
 
         # --- D
         wiring.connect(m, frontend.instr, decode.instr)
@@ -123,6 +119,7 @@ class Core(wiring.Component):
             commit.m_valid.eq(execute.m_valid),
             commit.m_first.eq(execute.m_first),
             commit.m.eq(execute.m),
+            commit.m_csr.eq(execute.m_csr),
             commit.m_bubble.eq(execute.m_bubble),
             commit.fetch_fault.eq(frontend.fault),
             lsu.m_kill.eq(commit.lsu_kill),

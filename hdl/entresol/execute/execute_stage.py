@@ -9,6 +9,7 @@ from ..frontend.types import BranchKind, BranchUpdate
 from ..isa.control import BranchOp, DivOp, ImmFormat, LsuOp, MulOp, SrcA, SrcB, Unit
 from ..isa.privilege import Mode
 from ..memory.types import LsuRequest, PointerMasking, masked
+from ..privileged.csr_access import CsrDecoder, decoded_csr
 from .alu import Alu
 from .bits import sum_differs
 from .branch import BranchUnit
@@ -52,7 +53,8 @@ class ExecuteStage(wiring.Component):
             "div_op": Out(DivOp),
             "m_valid": Out(1),
             "m_first": Out(1),  # first cycle of the instruction in M
-            "m": Out(Executed),
+            "m": Out(Executed, init={"pc": config.reset_vector - 4}),
+            "m_csr": Out(decoded_csr(config)),  # the CSR that it accesses
             "m_bubble": Out(Bubble),  # when not m_valid
         })
 
@@ -60,6 +62,7 @@ class ExecuteStage(wiring.Component):
         m = Module()
         m.submodules.alu = alu = Alu(self._config)
         m.submodules.branch = branch = BranchUnit()
+        m.submodules.csr = csr = CsrDecoder(self._config)
         x, control, fetched = self.x, self.x.control, self.x.fetched
 
         m.d.comb += [
@@ -70,6 +73,8 @@ class ExecuteStage(wiring.Component):
             branch.a.eq(x.rs1),
             branch.b.eq(x.rs2),
         ]
+        with m.If(control.unit == Unit.CSR):  # a simulator then has nothing to do for other instructions
+            m.d.comb += csr.addr.eq(fetched.insn[20:32])
         with m.Switch(control.src_a):
             with m.Case(SrcA.RS1):
                 m.d.comb += alu.a.eq(x.rs1)
@@ -203,6 +208,8 @@ class ExecuteStage(wiring.Component):
                 self.m.result.eq(result),
                 self.m.id.eq(x.rs2),
             ]
+            with m.If(control.unit == Unit.CSR):
+                m.d.sync += self.m_csr.eq(csr.decoded)
         with m.If(self.flush):  # late: whatever else has been taken does not matter then
             m.d.sync += [self.m_valid.eq(0), self.m_bubble.eq(self.flush_reason)]
         return m

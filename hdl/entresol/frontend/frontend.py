@@ -93,7 +93,7 @@ class Frontend(wiring.Component):
             predictor.pc.eq(pc),
             predictor.allowed.eq(~wraps & ~unpredicted),
             predictor.next_en.eq(advance | flush),
-            predictor.advance.eq(advance & taken & ~flush),
+            predictor.advance.eq(advance & taken & ~refetch),
             predictor.redirect.eq(self.redirect_valid),
             predictor.redirect_pc.eq(Cat(0, self.redirect_pc[1:])),
             predictor.update.eq(self.update),

@@ -33,8 +33,8 @@ class Predictor(wiring.Component):
     halfword in the group, and the low bits [36:1] of the target.  `taken` is for a branch at or behind `pc`'s position
     in the group, and not without `allowed`; `sequential` is the next group.
 
-    `advance` (with `next_en`) says that the path goes on as predicted, `redirect` or `forget` that it does not: the
-    speculative history and return stack go back to those of the resolved path.
+    `advance` (with `next_en`) says that the path goes on as predicted, `redirect` (even with it) or `forget` (never
+    with it) that it does not: the speculative history and return stack go back to those of the resolved path.
 
     `update` trains, and its `redirected` corrects the speculative history once more, by the branch that has redirected.
     `forget` (taken when no update is valid) removes the branch at `forget_pc`: there is none.
@@ -224,15 +224,22 @@ class Predictor(wiring.Component):
 
         # --- return stack: addresses [36:1] of the last halfwords of calls
         m.submodules.returns = returns = memory.Memory(shape=TARGET_BITS - 1, depth=config.ras_entries, init=[])
+        # Pushed a cycle late, so that what is late to forbid it is not on the way to the memory.
         top, push = returns.read_port(domain="comb"), returns.write_port()
-        m.d.comb += top.addr.eq(spec_depth)
+        top_return = Signal(TARGET_BITS - 1)
+        pushing, forbidden = Signal(), Signal()
+        m.d.comb += [
+            top.addr.eq(spec_depth),
+            push.en.eq(pushing & ~forbidden),
+            top_return.eq(Mux(push.en & (push.addr == spec_depth), push.data, top.data)),
+        ]
 
         # --- the prediction: the first taken branch
         way_taken = Signal(WAYS)
         way_target = [Signal(TARGET_BITS - 1, name=f"way_target{way}") for way in range(WAYS)]
         above_call, indirect_hit = Signal(TARGET_BITS - 1), Signal()
         m.d.comb += [
-            above_call.eq(top.data + 1),
+            above_call.eq(top_return + 1),
             indirect_hit.eq(indirect_read.data.valid & (indirect_read.data.tag == indirect_tag)),
         ]
         for way, entry in enumerate(entries):
@@ -279,20 +286,21 @@ class Predictor(wiring.Component):
 
         # --- follow it
         go_on = Signal()
-        m.d.comb += [
-            go_on.eq(self.advance & self.taken),
-            push.en.eq(go_on & (kind == BranchKind.CALL)),
-            push.addr.eq(spec_depth_base + 1),
+        m.d.comb += go_on.eq(self.advance & self.taken)
+        m.d.sync += [
+            pushing.eq(go_on & (kind == BranchKind.CALL)),
+            forbidden.eq(self.redirect),
+            push.addr.eq(next_depth + 1),
             push.data.eq(Cat(self.last, this_group)),
+            spec_path.eq(spec_path_base), spec_depth.eq(spec_depth_base),
         ]
-        m.d.sync += [spec_path.eq(spec_path_base), spec_depth.eq(spec_depth_base)]
-        with m.If(go_on):
-            m.d.sync += spec_path.eq(longer(spec_path_base, this_group))
+        with m.If(go_on & ~self.redirect):
+            m.d.sync += spec_path.eq(longer(next_path, this_group))
             with m.If(kind == BranchKind.CALL):
-                m.d.sync += spec_depth.eq(spec_depth_base + 1)
+                m.d.sync += spec_depth.eq(next_depth + 1)
             with m.If(kind == BranchKind.RETURN):
-                m.d.sync += spec_depth.eq(spec_depth_base - 1)
+                m.d.sync += spec_depth.eq(next_depth - 1)
         # A call that was not predicted has not been pushed.
         with m.If(update.redirected & (update.kind == BranchKind.CALL)):
-            m.d.comb += [push.en.eq(1), push.addr.eq(depth_next), push.data.eq(last_half)]
+            m.d.sync += [pushing.eq(1), forbidden.eq(0), push.addr.eq(depth_next), push.data.eq(last_half)]
         return m

@@ -55,10 +55,11 @@ class FetchQueue(wiring.Component):
 
         tail, head = Signal(range(self.DEPTH)), Signal(range(self.DEPTH))
         count = Signal(range(self.DEPTH + 1))
-        behind = Signal(range(self.DEPTH))
+        behind, third = Signal(range(self.DEPTH)), Signal(range(self.DEPTH))
         pop = Signal(2)
         m.d.comb += [
             behind.eq(head + 1),
+            third.eq(head + 2),
             self.room.eq(count != self.DEPTH),
         ]
         m.d.sync += [
@@ -91,6 +92,7 @@ class FetchQueue(wiring.Component):
         ]
         halves = [group.data.word_select(i, 16) for i in range(4)]
         this, after = column("entries", pushed, head, behind)
+        firsts = column("firsts", group.pc[1:3], third)
         base, = column("bases", group.pc[3:], head)
         half0, next0 = column("halves0", halves[0], head, behind)
         half1, = column("halves1", halves[1], head)
@@ -105,12 +107,10 @@ class FetchQueue(wiring.Component):
         target, = column("targets", group.target, target_head, push=push_target, tail=target_tail)
 
         # --- the instruction at the head
-        offset, begun = Signal(2), Signal()  # where the next instruction begins, once one of this group is consumed
-        position = Signal(2)
+        position = Signal(2)  # in its group; known from the cycle before, because all else follows from it
         low, high = Signal(16), Signal(16)
         long, at_end, crosses = Signal(), Signal(), Signal()
         m.d.comb += [
-            position.eq(Mux(begun, offset, this.first)),
             at_end.eq(position == this.last),
             low.eq(Array([half0, half1, half2, half3])[position]),
             # A group that continues another begins at its start, or at its second word when pieces are narrow.
@@ -158,14 +158,20 @@ class FetchQueue(wiring.Component):
 
         # --- consume it
         ends_group = Signal()
-        m.d.comb += ends_group.eq(Mux(crosses, after.first == after.last, end == this.last))
+        next_first = Signal(2)  # of the group that is the head when this one is left, if there is one
+        m.d.comb += [
+            ends_group.eq(Mux(crosses, after.first == after.last, end == this.last)),
+            next_first.eq(Mux(crosses, Mux(count == 2, group.pc[1:3], firsts[0]),
+                              Mux(count == 1, group.pc[1:3], after.first))),
+        ]
         with m.If(self.instr.valid & self.instr.ready):
             m.d.comb += pop.eq(crosses + ends_group)
             m.d.sync += [
-                begun.eq(~ends_group),
-                offset.eq(Mux(crosses, after.first, end) + 1),
+                position.eq(Mux(ends_group, next_first, Mux(crosses, after.first, end) + 1)),
                 target_head.eq(target_head + predicted),
             ]
+        with m.If(count == 0):
+            m.d.sync += position.eq(group.pc[1:3])
         with m.If(self.flush):
-            m.d.sync += [tail.eq(0), head.eq(0), count.eq(0), begun.eq(0), target_tail.eq(0), target_head.eq(0)]
+            m.d.sync += [tail.eq(0), head.eq(0), count.eq(0), target_tail.eq(0), target_head.eq(0)]
         return m

@@ -12,6 +12,7 @@ from ..isa.privilege import Priv
 from ..memory.types import Implicit, MemFault
 from ..mmu.types import Fence, FenceOp
 from ..observe import Events, Retire
+from .csr_access import decoded_csr
 from .csr_file import CsrFile
 from .tinst import TransformedInstruction
 
@@ -23,8 +24,9 @@ class Commit(wiring.Component):
     """Completes the instruction in M, one at a time and in order.
 
     An instruction in M is not speculative: either an interrupt takes its place in its first cycle there, or it
-    retires, or it traps.  Instructions that change what is fetched or how addresses are translated make the front
-    end start again behind them.
+    retires, or it traps.  An interrupt is chosen in that cycle and taken in the next one.  Instructions that change
+    what is fetched or how addresses are translated make the front end start again behind them; it starts at m.pc + 4
+    when it is reset.
     """
 
     def __init__(self, config: CoreConfig):
@@ -34,6 +36,7 @@ class Commit(wiring.Component):
             "m_valid": In(1),
             "m_first": In(1),
             "m": In(Executed),
+            "m_csr": In(decoded_csr(config)),
             "m_bubble": In(Bubble),
             "free": Out(1),  # M is empty or its instruction leaves at the end of this cycle
             "bypass": Out(Bypass),
@@ -91,7 +94,7 @@ class Commit(wiring.Component):
         m.d.comb += [
             csr_writes.eq((control.op == CsrOp.RW) | (i.insn[15:20] != 0)),
             csr.csr_valid.eq(is_csr),
-            csr.csr_addr.eq(i.insn[20:32]),
+            csr.csr.eq(self.m_csr),
             csr.csr_op.eq(control.op),
             csr.csr_operand.eq(i.result),
             csr.csr_write.eq(csr_writes),
@@ -153,7 +156,8 @@ class Commit(wiring.Component):
         m.d.comb += tval.eq(Mux(trap_memory, memory_fault.vaddr, Mux(raw_tval, i.raw, other_tval)))
 
         # --- completion
-        interrupt, trap, done, completed, others_completed = (Signal() for _ in range(5))
+        stopped, interrupt, interrupt_cause = Signal(), Signal(), Signal(6)
+        trap, done, completed, others_completed = (Signal() for _ in range(4))
         is_fence, is_wrs = Signal(), Signal()
         fence_all = Signal()
         m.d.comb += [
@@ -161,12 +165,15 @@ class Commit(wiring.Component):
                                SysOp.SINVAL_VMA, SysOp.HINVAL_VVMA, SysOp.HINVAL_GVMA)),
             is_wrs.eq(system(SysOp.WRS_NTO, SysOp.WRS_STO)),
             fence_all.eq(csr_writes & csr.csr_fence),
-            interrupt.eq(self.m_valid & self.m_first & csr.interrupt_valid),
-            trap.eq(interrupt | (self.m_valid & (early | (is_lsu & self.lsu_faulted)))),
+            stopped.eq(self.m_valid & self.m_first & csr.interrupt_valid),  # by an interrupt, taken in the next cycle
+            trap.eq(interrupt | (self.m_valid & ~stopped & (early | (is_lsu & self.lsu_faulted)))),
             # The load/store unit is done with nothing but what is in M, and late: nothing shall be behind that.
             completed.eq(self.lsu_done | others_completed),
             others_completed.eq(~is_lsu),
         ]
+        m.d.sync += interrupt.eq(stopped)
+        with m.If(stopped):
+            m.d.sync += interrupt_cause.eq(csr.interrupt_cause)
         with m.If(is_div):
             m.d.comb += others_completed.eq(self.div_done)
         with m.Elif(is_fence | fence_all):
@@ -178,15 +185,16 @@ class Commit(wiring.Component):
             with m.Elif(is_wrs):
                 m.d.comb += others_completed.eq(~self.lsu_reserved | csr.wfi_wake | (waited == WRS_CYCLES))
                 m.d.sync += waited.eq(Mux(completed, 0, waited + 1))
-        retires = Signal()
+        goes_on, retires = Signal(), Signal()
         m.d.comb += [
-            retires.eq(self.m_valid & ~trap & completed),
-            done.eq(self.m_valid & (trap | completed)),
+            goes_on.eq(self.m_valid & ~stopped & ~trap),
+            retires.eq(goes_on & completed),
+            done.eq(trap | retires),
             # Not what leaves with a trap: that empties the stages before M anyway.
-            self.free.eq(~self.m_valid | completed),
+            self.free.eq(~self.m_valid | (~stopped & completed)),
             # Only what can stop a load or store: the rest of `early` is a long path.
-            self.lsu_kill.eq(self.m_valid & is_lsu & (interrupt | lsu_illegal | lsu_virtual)),
-            self.div_kill.eq(self.m_valid & is_div & interrupt),
+            self.lsu_kill.eq(self.m_valid & is_lsu & (stopped | lsu_illegal | lsu_virtual)),
+            self.div_kill.eq(self.m_valid & is_div & stopped),
         ]
 
         # --- effects
@@ -214,7 +222,7 @@ class Commit(wiring.Component):
 
         # --- fences
         m.d.comb += [
-            self.fence_likely.eq(self.m_valid & (is_fence | fence_all)),
+            self.fence_likely.eq(self.m_valid & ~stopped & (is_fence | fence_all)),
             self.fence_valid.eq(self.fence_likely & ~trap),
             self.fence.by_addr.eq(i.insn[15:20] != 0),
             self.fence.by_id.eq(i.insn[20:25] != 0),
@@ -242,7 +250,7 @@ class Commit(wiring.Component):
             csr.trap_valid.eq(trap),
             csr.trap_interrupt.eq(interrupt),
             csr.trap_cause.eq(Mux(trap_memory, memory_fault.cause, cause)),
-            csr.trap_interrupt_cause.eq(csr.interrupt_cause),
+            csr.trap_interrupt_cause.eq(interrupt_cause),
             csr.trap_target.priv.eq(Mux(interrupt, csr.interrupt_target.priv, Mux(below_m, Priv.S, Priv.M))),
             csr.trap_target.v.eq(Mux(interrupt, csr.interrupt_target.v, to_vs)),
             csr.trap_epc.eq(i.pc),
@@ -253,19 +261,22 @@ class Commit(wiring.Component):
             csr.trap_gva.eq(~interrupt & Mux(trap_memory, memory_fault.v, (pc_tval | i.misaligned) & csr.mode.v)),
             is_xret.eq(system(SysOp.MRET, SysOp.SRET)),
             is_fence_i.eq(system(SysOp.FENCE_I)),
-            csr.xret_valid.eq(self.m_valid & is_xret & ~trap),
+            csr.xret_valid.eq(goes_on & is_xret),
             csr.xret_op.eq(control.op),
-            self.invalidate_icache.eq(self.m_valid & is_fence_i & ~trap),
+            self.invalidate_icache.eq(goes_on & is_fence_i),
             # A trap handler may switch to another context: its LR must not pair with that one's SC.
-            self.reservation_clear.eq(self.m_valid & is_xret & ~trap),
+            self.reservation_clear.eq(goes_on & is_xret),
         ]
         # Of what redirects, only fences take more than a cycle; `retires` would bring in the path of load hits.
         serialises, redirects = Signal(), Signal()
+        started = Signal()
+        m.d.sync += started.eq(1)
         m.d.comb += [
             serialises.eq(is_fence_i | is_fence | system(SysOp.SFENCE_INVAL_IR)
                           | (csr_writes & csr.csr_flush)),
-            redirects.eq(self.m_valid & (is_xret | (serialises & (~(is_fence | fence_all) | self.fence_done)))),
-            self.redirect_valid.eq(trap | redirects),
+            redirects.eq(self.m_valid & ~stopped
+                         & (is_xret | (serialises & (~(is_fence | fence_all) | self.fence_done)))),
+            self.redirect_valid.eq(trap | redirects | ~started),
             self.redirect_reason.eq(Mux(trap | is_xret, Bubble.TRAP, Bubble.SERIAL)),
         ]
         with m.If(trap):
@@ -285,7 +296,7 @@ class Commit(wiring.Component):
             retire.valid.eq(done),
             retire.trap.eq(trap),
             retire.interrupt.eq(interrupt),
-            retire.cause.eq(Mux(interrupt, csr.interrupt_cause, csr.trap_cause)),
+            retire.cause.eq(Mux(interrupt, interrupt_cause, csr.trap_cause)),
             retire.tval.eq(csr.trap_tval),
             retire.target.eq(csr.trap_target),
             retire.mode.eq(csr.mode),
@@ -314,7 +325,7 @@ class Commit(wiring.Component):
                 lost.lost_walk_vs.eq(self.m_bubble == Bubble.WALK_VS),
                 lost.lost_walk_g.eq(self.m_bubble == Bubble.WALK_G),
             ]
-        with m.Elif(trap):
+        with m.Elif(trap | stopped):
             m.d.comb += lost.lost_trap.eq(1)
         with m.Elif(~completed):
             m.d.comb += [

@@ -1,12 +1,12 @@
 """Address decoding of the CSRs and who may access which (privileged architecture, "CSR Address Mapping Conventions";
 hypervisor chapter, "Trap Cause Codes")."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import C, Module, Signal, Value
-from amaranth.lib import wiring
+from amaranth.hdl import C, Cat, Module, Signal, Value
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
@@ -41,6 +41,62 @@ def controls(table: Mapping[str, Csr]) -> dict[str, Field]:
     return {control: field for control, field in sorted(found.items()) if field is not None}
 
 
+def classes(config: CoreConfig) -> list[frozenset[int]]:
+    """Sets of addresses that decide who may access a CSR: first those that are no CSR of `config`'s, then those behind
+    each gate."""
+    table = csr_table(config)
+    implemented = frozenset(csr.address for csr in table.values())
+    found: dict[frozenset[int], None] = {frozenset(range(1 << 12)) - implemented: None}
+    for scope in Scope:
+        found |= dict.fromkeys(_gated(table, scope).values())
+    return list(found)
+
+
+def _gated(table: Mapping[str, Csr], scope: Scope) -> dict[tuple[str, int] | None, frozenset[int]]:
+    """Addresses that gates of `scope` refuse when a field, by "register.field", has a value; those with None always."""
+    fields = controls(table)
+    found: dict[tuple[str, int] | None, set[int]] = {}
+    for csr in table.values():
+        for gate in csr.gates:
+            if gate.scope is not scope:
+                continue
+            field = fields.get(gate.control)
+            if field is None or field.kind is Kind.CONSTANT:
+                if gate.blocking == (0 if field is None else field.reset):
+                    found.setdefault(None, set()).add(csr.address)
+            else:
+                found.setdefault((gate.control, gate.blocking), set()).add(csr.address)
+    return {condition: frozenset(addresses) for condition, addresses in found.items()}
+
+
+def decoded_csr(config: CoreConfig) -> data.StructLayout:
+    """What `CsrDecoder` makes of an address: the one-hot values of its hexadecimal digits, the lowest first, the
+    lowest level that may access it, whether it is read-only, and in which of the `classes` it is."""
+    return data.StructLayout({
+        "digits": data.ArrayLayout(16, 3), "level": 2, "read_only": 1, "classes": len(classes(config)),
+    })
+
+
+class CsrDecoder(wiring.Component):
+    """Decodes the address of a CSR; combinational.  It belongs to the stage before the access."""
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__({"addr": In(12), "decoded": Out(decoded_csr(config))})
+
+    def elaborate(self, platform):
+        m = Module()
+        none, *gated = classes(self._config)
+        m.d.comb += [
+            self.decoded.level.eq(self.addr[8:10]),
+            self.decoded.read_only.eq(self.addr[10:12].all()),
+            self.decoded.classes.eq(Cat(~address_in(self.addr, sorted(frozenset(range(1 << 12)) - none)),
+                                        *(address_in(self.addr, sorted(addresses)) for addresses in gated))),
+            *(self.decoded.digits[digit].eq(C(1, 16) << self.addr.word_select(digit, 4)) for digit in range(3)),
+        ]
+        return m
+
+
 class CsrAccess(wiring.Component):
     """Refuses accesses to CSRs; combinational, `illegal` and `virtual` never both.
 
@@ -50,10 +106,11 @@ class CsrAccess(wiring.Component):
 
     def __init__(self, config: CoreConfig):
         self._table = csr_table(config)
+        self._classes = classes(config)
         self.controls = controls(self._table)
         super().__init__({
             "valid": In(1),
-            "addr": In(12),
+            "decoded": In(decoded_csr(config)),
             "write": In(1),
             "mode": In(Mode),
             **{control.replace(".", "_"): In(1) for control in self.controls},
@@ -61,30 +118,21 @@ class CsrAccess(wiring.Component):
             "virtual": Out(1),
         })
 
-    def _blocked(self, scope: Scope, chosen: Callable[[Gate], bool] = lambda gate: True) -> Value:
-        """Whether a gate of this scope refuses `addr`."""
-        always: list[int] = []
-        gated: dict[tuple[str, int], list[int]] = {}
-        for csr in self._table.values():
-            for gate in csr.gates:
-                if gate.scope is not scope or not chosen(gate):
-                    continue
-                field = self.controls.get(gate.control)
-                if field is None or field.kind is Kind.CONSTANT:
-                    value = 0 if field is None else field.reset
-                    if value == gate.blocking:
-                        always.append(csr.address)
-                else:
-                    gated.setdefault((gate.control, gate.blocking), []).append(csr.address)
-        terms = [address_in(self.addr, always)]
-        for (control, blocking), addresses in gated.items():
-            terms.append(address_in(self.addr, addresses) & (getattr(self, control.replace(".", "_")) == blocking))
+    def _blocked(self, scope: Scope) -> Value:
+        """Whether a gate of this scope refuses the access."""
+        terms = []
+        for condition, addresses in _gated(self._table, scope).items():
+            term = self.decoded.classes[self._classes.index(addresses)]
+            if condition is not None:
+                control, blocking = condition
+                term = term & (getattr(self, control.replace(".", "_")) == blocking)
+            terms.append(term)
         return any_of(terms)
 
     def elaborate(self, platform):
         m = Module()
         below_m, user, v = Signal(), Signal(), Signal()
-        level = self.addr[8:10]
+        level = self.decoded.level
         unqualified, hs_refused, v_refused = Signal(), Signal(), Signal()
         user_refused = Signal()
         with m.If(self.valid):
@@ -94,8 +142,7 @@ class CsrAccess(wiring.Component):
                 v.eq(self.mode.v),
                 user_refused.eq(user & ((level == 1) | self._blocked(Scope.USER))),
                 # not even valid in HS-mode (with TVM=0)
-                unqualified.eq(~address_in(self.addr, (csr.address for csr in self._table.values()))
-                               | (self.write & self.addr[10:12].all())
+                unqualified.eq(self.decoded.classes[0] | (self.write & self.decoded.read_only)
                                | (below_m & (level.all() | self._blocked(Scope.BELOW_M)))),
                 hs_refused.eq(user_refused | (user & (level == 2)) | (below_m & ~user & self._blocked(Scope.HS))),
                 v_refused.eq((level == 2) | user_refused | self._blocked(Scope.VIRTUAL)

@@ -21,7 +21,7 @@ from ..memory.types import PointerMasking
 from ..mmu.types import MmuContext, PmpEntry
 from ..observe import CsrChange, Events
 from .block_control import BlockControl
-from .csr_access import CsrAccess, any_of
+from .csr_access import CsrAccess, any_of, decoded_csr
 from .interrupt_select import InterruptSelect
 from .legality import Legality
 from .trap_select import EXCEPTIONS, INTERRUPTS, Delegation, TrapSelect
@@ -45,9 +45,9 @@ class CsrFile(wiring.Component):
     Everything is combinational from registers and the inputs of the M stage; effects happen at the end of the cycle
     in which `csr_commit`, `trap_valid` or `xret_valid` is set (at most one of them).
 
-    CSR access, with `csr_valid`: `csr_operand` is rs1 or the immediate, `csr_write` says that the instruction writes.
-    `csr_rdata` is the value read; an access that may not be made raises `csr_illegal` or `csr_virtual` and must not be
-    committed.  `csr_flush`: the write changes how the following instructions are fetched, or their loads and stores
+    CSR access, with `csr_valid`: `csr` is the decoded address (see `CsrDecoder`), `csr_operand` is rs1 or the
+    immediate, `csr_write` says that the instruction writes.  `csr_rdata` is the value read; an access that may not be
+    made raises `csr_illegal` or `csr_virtual` and must not be committed.  `csr_flush`: the write changes how the following instructions are fetched, or their loads and stores
     executed; `csr_fence`: the PMP was written, so that every translation that was checked against it must go.
 
     The cycle after a write or an xRET shows what it did: `changed` and `changed2` (as in `Retire`).
@@ -71,7 +71,7 @@ class CsrFile(wiring.Component):
         self._table = csr_table(config)
         members = {
             "csr_valid": In(1),
-            "csr_addr": In(12),
+            "csr": In(decoded_csr(config)),
             "csr_op": In(CsrOp),
             "csr_operand": In(64),
             "csr_write": In(1),
@@ -250,16 +250,14 @@ class CsrFile(wiring.Component):
 
         # --- decoding.  In V=1 supervisor CSRs are replaced.  Whatever only an access needs is under `csr_valid`: a
         # simulator then has nothing to do for it in other cycles.
-        nibbles = [Signal(16, name=f"digit{digit}") for digit in range(3)]
         select = {name: Signal(name=f"select_{name}") for name in table}
 
         def at(address: int) -> Value:
-            return nibbles[2][address >> 8] & nibbles[1][address >> 4 & 15] & nibbles[0][address & 15]
+            low, middle, high = self.csr.digits
+            return high[address >> 8] & middle[address >> 4 & 15] & low[address & 15]
 
         replaced = {csr.substitute: csr for csr in table.values() if csr.substitute}
         with m.If(self.csr_valid):
-            for digit, onehot in enumerate(nibbles):
-                m.d.comb += onehot.eq(C(1, 16) << self.csr_addr.word_select(digit, 4))
             for csr in table.values():
                 chosen = at(csr.address)
                 if csr.substitute:
@@ -343,7 +341,7 @@ class CsrFile(wiring.Component):
         m.submodules.access = access = CsrAccess(config)
         m.d.comb += [
             access.valid.eq(self.csr_valid),
-            access.addr.eq(self.csr_addr),
+            access.decoded.eq(self.csr),
             access.write.eq(self.csr_write),
             access.mode.eq(self.mode),
             *(getattr(access, control.replace(".", "_")).eq(self._get(control)) for control in access.controls),

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
 from entresol.config import CoreConfig, get_config
 from entresol.isa.control import CsrOp, SysOp
 from entresol.isa.privilege import Priv
+from entresol.privileged.csr_access import CsrDecoder
 from entresol.privileged.csr_file import CsrFile
 
 sys.path.insert(0, str(Path(__file__).parent))  # some tests use the models of others
@@ -46,8 +48,13 @@ class Bench:
     def __init__(self, config: CoreConfig):
         self.config = config
         self.dut = CsrFile(config)
+        self.csr_addr = Signal(12)
         self._scenario: Callable[[Bench], Awaitable[None]] | None = None
-        self.sim = Simulator(self.dut)
+        m = Module()
+        m.submodules.dut = self.dut
+        m.submodules.decoder = decoder = CsrDecoder(config)
+        m.d.comb += [decoder.addr.eq(self.csr_addr), self.dut.csr.eq(decoder.decoded)]
+        self.sim = Simulator(m)
         self.sim.add_clock(1e-6)
         self.sim.add_testbench(self._testbench)
 
@@ -63,9 +70,9 @@ class Bench:
         self.sim.run()
 
     def set(self, **values):
-        """Drive inputs of the CSR file."""
+        """Drive inputs of the CSR file, or `csr_addr`, the address of the CSR that is accessed."""
         for name, value in values.items():
-            self.ctx.set(getattr(self.dut, name), value)
+            self.ctx.set(self.csr_addr if name == "csr_addr" else getattr(self.dut, name), value)
 
     def get(self, name):
         """An output of the CSR file."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from amaranth.sim import Simulator
+from decoded_access import Access
 
 from entresol.isa.privilege import Priv
-from entresol.privileged.csr_access import CsrAccess
 
 MODES = {"U": (Priv.U, 0), "HS": (Priv.S, 0), "M": (Priv.M, 0), "VU": (Priv.U, 1), "VS": (Priv.S, 1)}
 
@@ -143,7 +143,7 @@ def set_state(ctx, dut, state):
     "m_level_highest_priv",
 )
 def test_every_register_in_every_mode(everything_config):
-    dut = CsrAccess(everything_config)
+    dut = Access(everything_config)
     generator = random.Random(1)
     keys = [tuple(control.split(".")) for control in dut.controls]
     assert ("mcounteren", "hpm5") not in keys
@@ -171,7 +171,7 @@ def test_every_register_in_every_mode(everything_config):
     "mstatus_modes",
 )
 def test_satp_in_virtual_machines(everything_config):
-    dut = CsrAccess(everything_config)
+    dut = Access(everything_config)
 
     def scenario(ctx):
         for tvm, vtvm in itertools.product((0, 1), repeat=2):
@@ -190,7 +190,7 @@ def test_satp_in_virtual_machines(everything_config):
     "ssstrict_no_nonconforming_extensions",
 )
 def test_exactly_the_implemented_registers_exist(everything_config):
-    dut = CsrAccess(everything_config)
+    dut = Access(everything_config)
 
     def scenario(ctx):
         exist = {address for address in range(4096) if outcome(ctx, dut, address, 0, "M") == "ok"}
@@ -203,7 +203,7 @@ def test_exactly_the_implemented_registers_exist(everything_config):
 
 
 def test_without_h_nothing_is_a_virtual_instruction(bare_config):
-    dut = CsrAccess(bare_config)
+    dut = Access(bare_config)
 
     def scenario(ctx):
         set_state(ctx, dut, State({("mcounteren", "cy"): 1}))
