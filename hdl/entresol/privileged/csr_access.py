@@ -10,7 +10,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
-from ..isa.csrs import Csr, Field, Gate, Kind, Scope, csr_table
+from ..isa.csrs import Csr, Field, Kind, Scope, csr_table
 from ..isa.privilege import Mode, Priv
 
 

@@ -47,8 +47,9 @@ class CsrFile(wiring.Component):
 
     CSR access, with `csr_valid`: `csr` is the decoded address (see `CsrDecoder`), `csr_operand` is rs1 or the
     immediate, `csr_write` says that the instruction writes.  `csr_rdata` is the value read; an access that may not be
-    made raises `csr_illegal` or `csr_virtual` and must not be committed.  `csr_flush`: the write changes how the following instructions are fetched, or their loads and stores
-    executed; `csr_fence`: the PMP was written, so that every translation that was checked against it must go.
+    made raises `csr_illegal` or `csr_virtual` and must not be committed.  `csr_flush`: the write changes how the
+    following instructions are fetched, or their loads and stores executed; `csr_fence`: the PMP was written, so that
+    every translation that was checked against it must go.
 
     The cycle after a write or an xRET shows what it did: `changed` and `changed2` (as in `Retire`).
 
