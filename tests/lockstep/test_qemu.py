@@ -1,15 +1,19 @@
 """Programs and random programs against QEMU.  `-m nightly` runs a campaign."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from tests.programs.catalog import PROGRAMS
 
 from entresol_sim.cli import main
+from entresol_sim.demo import program
 from entresol_sim.elf import parse_elf
 from entresol_sim.lockstep.assembler import elf
 from entresol_sim.lockstep.layout import Block, Image, Label, Op
 
+FW_JUMP = Path("/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.elf")
 BY_NAME = {program.name: program for program in PROGRAMS}
 
 
@@ -51,6 +55,32 @@ def test_lockstep_command(qemu, tmp_path, capsys):
     path = BY_NAME["torture0"].build()
     assert main(["lockstep", str(path), "--config", "small"]) == 0
     assert "steps as in qemu" in capsys.readouterr().err
+
+
+def compared(capsys, *arguments: str) -> int:
+    assert main(["lockstep", *arguments, "--ram", "64M"]) == 0, capsys.readouterr().out
+    return int(re.findall(r"(\d+) steps as in", capsys.readouterr().err)[-1])
+
+
+@pytest.mark.parametrize("config", ["small", "linux"])
+def test_demo(qemu, capsys, config):
+    """Up to where the hypervisor reads htinst."""
+    parts = [str(program(part)) for part in ("firmware", "hypervisor", "guest")]
+    assert compared(capsys, *parts, "--config", config) > 20_000
+
+
+@pytest.mark.parametrize("cycles", [200_000, pytest.param(10_000_000, marks=pytest.mark.nightly)])
+def test_opensbi(qemu, capsys, cycles):
+    """Up to where it finds out how many bits pmpaddr has."""
+    if not FW_JUMP.exists():
+        pytest.skip("fw_jump.elf is not installed (Debian: opensbi)")
+    assert compared(capsys, str(FW_JUMP), "--device-tree", "--max-cycles", str(cycles)) > min(cycles // 4, 1_000_000)
+
+
+def test_no_room_for_a_device_tree(qemu, capsys):
+    path = BY_NAME["torture0"].build()
+    assert main(["lockstep", str(path), "--device-tree", "--ram", "1M"]) == 2
+    assert "choose a larger --ram" in capsys.readouterr().err
 
 
 def test_a_difference_is_shown(qemu, tmp_path, capsys):

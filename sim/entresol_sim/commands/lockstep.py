@@ -14,8 +14,9 @@ write, trap and CSR.
 """
 
 _EPILOG = """\
-The program starts in M-mode with undefined registers.  It must not depend on time, on counters or on devices other
-than RAM: two machines do not agree about these.  Known deviations of the reference are accounted for
+The first program is entered in M-mode with undefined registers; further ones, which it goes on to, are only loaded.
+Two machines do not agree about time, counters and devices: registers and memory that hold something of these are not
+compared, and the comparison ends where the flow depends on it.  So it does with known deviations of the reference
 (docs/user/lockstep.md).
 
 exit status
@@ -26,6 +27,7 @@ exit status
 examples
   entresol lockstep program.elf
   entresol lockstep entresol-fuzz/seed-17.elf --config small
+  entresol lockstep fw_jump.elf --device-tree
 """
 
 
@@ -34,8 +36,11 @@ def register(subparsers) -> None:
         "lockstep", help="compare a program with a reference", description=_DESCRIPTION, epilog=_EPILOG
     )
     parser.set_defaults(function=run)
-    parser.add_argument("program", metavar="PROGRAM", help="ELF file")
+    parser.add_argument("programs", metavar="PROGRAM", nargs="+", help="ELF file")
     add_config(parser)
+    parser.add_argument(
+        "--device-tree", action="store_true", help="pass the SoC's device tree on in a1, as boot code does for firmware"
+    )
     parser.add_argument(
         "--reference", metavar="NAME", default="qemu", help="qemu, or spike if yours is on PATH (default: %(default)s)"
     )
@@ -46,14 +51,19 @@ def register(subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from ..lockstep.boot import with_device_tree
     from ..lockstep.compare import side_by_side
     from ..lockstep.references import Lockstep
 
-    content = read_file(arguments.program)
-    program = parse_elf(content, arguments.program)
+    config = find_config(arguments.config)
+    program, *others = (parse_elf(read_file(path), path) for path in arguments.programs)
+    for other in others:
+        program.segments.extend(other.segments)
+    if arguments.device_tree:
+        program = with_device_tree(program, config, arguments.ram)
     progress = ConsoleProgress()
     try:
-        lockstep = Lockstep(find_config(arguments.config), arguments.reference, arguments.ram, progress)
+        lockstep = Lockstep(config, arguments.reference, arguments.ram, progress)
         lockstep.core.build()
     finally:
         progress.finish()

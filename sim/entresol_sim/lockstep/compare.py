@@ -76,7 +76,7 @@ class Deviation(NamedTuple):
     `applies` recognises a difference that comes from it; alternatively `bits` names bits of CSRs, by CSR, in which
     values written or read may differ.  After a difference in a register or CSR the comparison goes on, without that
     register until it is written again, unless the deviation `ends` it; after any other it ends.  Random programs stay
-    clear of those `avoided`.
+    clear of those `avoided`.  One that is only there `without` an extension is not looked for in cores that have it.
     """
 
     name: str
@@ -88,15 +88,41 @@ class Deviation(NamedTuple):
     bits: dict[str, int] = {}
     ends: bool = False
     avoided: bool = False
+    without: str = ""
 
     def explains(self, difference: Difference, context: Context) -> bool:
         """Whether `difference` comes from this deviation."""
         if self.applies is not None and self.applies(difference, context):
             return True
-        name = difference.name if difference.kind == "csr" else context.csr if difference.kind == "reg" else None
-        if name not in self.bits:
-            return False
-        return not (difference.core ^ difference.reference) & ~self.bits[name]  # type: ignore[operator]
+        bits = self.bits.get(_csr_of(difference, context), 0)
+        return bits != 0 and not _different_bits(difference) & ~bits
+
+
+def responsible(deviations: Sequence[Deviation], difference: Difference, context: Context) -> list[Deviation]:
+    """Those of `deviations` that `difference` comes from: one, several that each account for some of the bits, or
+    none."""
+    for deviation in deviations:
+        if deviation.explains(difference, context):
+            return [deviation]
+    name = _csr_of(difference, context)
+    found = []
+    if any(name in deviation.bits for deviation in deviations):
+        different = _different_bits(difference)
+        found = [deviation for deviation in deviations if deviation.bits.get(name, 0) & different]
+        for deviation in found:
+            different &= ~deviation.bits[name]
+        if different:
+            return []
+    return found
+
+
+def _csr_of(difference: Difference, context: Context) -> str:
+    """The CSR whose value differs, if it is one: itself or in a register that it was read to."""
+    return str(difference.name) if difference.kind == "csr" else context.csr if difference.kind == "reg" else ""
+
+
+def _different_bits(difference: Difference) -> int:
+    return difference.core ^ difference.reference  # type: ignore[operator]
 
 
 @dataclass
@@ -392,13 +418,14 @@ class _Comparison:
             if consequence is None and both_trap and kind in ("csr", "tval"):
                 consequence = self._loose_csrs.get(f"{PREFIX[step.target or 0]}cause")
             if consequence is None:
-                deviation = next((d for d in self._deviations if d.explains(difference, context)), None)
-                if deviation is None:
+                found_by = responsible(self._deviations, difference, context)
+                if not found_by:
                     return ends or ""
-                consequence = deviation.name
-                self.result.accounted[consequence] += 1
-                if deviation.ends:
-                    ends = consequence
+                consequence = found_by[0].name
+                for deviation in found_by:
+                    self.result.accounted[deviation.name] += 1
+                    if deviation.ends:
+                        ends = deviation.name
             if kind == "reg":
                 self._loose[difference.name] = consequence  # type: ignore[index]
             elif kind == "csr":

@@ -14,6 +14,8 @@ from .steps import HS, INTERRUPT, VS
 _ALL = ((0,), (1000,))
 _SGEI, _PBMTE = 1 << 12, 1 << 62
 _PMP_ADDRESS = max(region.end for region in VIRT_REGIONS) - 1 >> 1  # all bits, the topmost of which says beyond
+#: Registers of PMP entries that a machine with 16 does not have.
+FURTHER_PMP = frozenset((*(f"pmpcfg{number}" for number in range(4, 16)), *(f"pmpaddr{n}" for n in range(16, 64))))
 _XTVAL = ("mtval", "stval", "vstval")
 _GUEST_PAGE_FAULTS = (20, 21, 23)
 
@@ -124,6 +126,11 @@ _OPTIONS = (
         bits={name: _SGEI for name in ("mideleg", "mie", "mip", "hie", "hip", "hvip")},
     ),
     Deviation(
+        "guest interrupt files", "VGEIN of hstatus holds 0 or anything, and hgeie 0: GEILEN is another",
+        ("hstatus_vgein_op", "hgeie_op"), "GEILEN is the implementation's choice.", _ALL,
+        bits={"hstatus": 0x3F << 12, "hgeie": (1 << 64) - 2}, avoided=True,
+    ),
+    Deviation(
         "no transformed instruction", "mtinst and htinst are written with zero more often",
         ("htinst_val",), "Zero is always allowed.", _ALL, _no_tinst,
     ),
@@ -131,6 +138,11 @@ _OPTIONS = (
         "FIOM", "xenvcfg.FIOM is read-only zero", ("menvcfg_fiom_fence_op",),
         "The bit may be read-only zero only where satp is; as all accesses are ordered, nothing follows from it.", _ALL,
         bits={"menvcfg": 1, "henvcfg": 1, "senvcfg": 1},
+    ),
+    Deviation(
+        "medeleg bits", "medeleg bits 0, 11 or 19 can be set", ("medeleg_when_rd0",),
+        "Exceptions that less privileged modes cannot have should not be delegable.", _ALL,
+        bits={"medeleg": 1 << 19 | 1 << 11 | 1}, avoided=True,
     ),
     Deviation(
         "hedeleg bits", "hedeleg bits 18 and 19 (software check, hardware error) are read-only zero, and bit 0 is not",
@@ -333,6 +345,10 @@ def _triggers(difference: Difference, context: Context) -> bool:
     return context.csr in registers and context.reference.trap == 2
 
 
+def _pmp_entries(difference: Difference, context: Context) -> bool:
+    return context.csr in FURTHER_PMP and context.reference.trap == 2
+
+
 def _counters(difference: Difference, context: Context) -> bool:
     return context.csr.startswith(("mhpm", "hpm")) and context.reference.trap == 2
 
@@ -443,9 +459,9 @@ QEMU = (
         _QEMU, bits={"vsstatus": 3 << 34},
     ),
     Deviation(
-        "medeleg", "medeleg bit 0 can be set", ("medeleg_when_rd0",),
-        "No instruction address is misaligned where there are compressed instructions.", _QEMU, bits={"medeleg": 1},
-        avoided=True,
+        "LCOFI without Sscofpmf", "interrupt 13 can be enabled and delegated where there is no Sscofpmf",
+        ("mip_lcofip_rdonly0", "mie_lcofie_rdonly0"), "The bits are read-only zero.", _QEMU,
+        bits=dict.fromkeys(("mideleg", "mie", "mip", "sie", "sip"), 1 << 13), without="sscofpmf", avoided=True,
     ),
     Deviation(
         "misa.B", "misa has no B", ("misa_enc",), "The meaning of the bit is newer.", _QEMU, bits={"misa": 2},
@@ -475,6 +491,10 @@ QEMU = (
         "PMP", "refusals in V=1 are guest-page faults, and what was translated before a change of the PMP may not be "
         "executable any more", ("pmp_sfence_required",), "They are access faults; SFENCE.VMA makes changes effective.",
         _QEMU, avoided=True,
+    ),
+    Deviation(
+        "PMP entries", "there are 16 PMP entries", ("PMP_ENTRY_COUNT",), "There can be 0, 16 or 64.", _QEMU,
+        _pmp_entries, avoided=True,
     ),
     Deviation(
         "triggers", "there are no registers of triggers", (), "The debug specification leaves the choice.",

@@ -20,6 +20,7 @@ from entresol.isa.csrs import Csr, Kind, csr_table
 from entresol.isa.instructions import Instruction, Operands, configured
 
 from .assembler import ROWS, expand
+from .deviations import FURTHER_PMP
 from .layout import CODE, DATA, DATA_SIZE, ROUNDS, USER_OFFSET, Block, Image, Label, Op, load_immediate
 from .steps import HS, VS, M
 from .tables import MODES, USER_WINDOW, WINDOW, WINDOW_SIZE, Tables
@@ -104,6 +105,8 @@ class Generator:
             self.csrs = {name: csr for name, csr in self.csrs.items() if csr.address >> 4 != 0x7A}
         if "absent counters" in avoid:
             self.csrs = {name: csr for name, csr in self.csrs.items() if not _absent_counter(name, config)}
+        if "PMP entries" in avoid:
+            self.csrs = {name: csr for name, csr in self.csrs.items() if name not in FURTHER_PMP}
         self.masks = {csr.name: self._mask(csr) for csr in self.csrs.values()}
         for name in ("mstatus", "sstatus", "vsstatus"):
             if "MXR" in avoid and name in self.masks:
@@ -117,6 +120,11 @@ class Generator:
         for name in ("mideleg", "hideleg", "mie", "sie", "hie", "vsie", "mip", "sip", "hip", "hvip", "vsip"):
             if "LCOFI" in avoid and name in self.masks:
                 self.masks[name] &= ~(1 << 13)
+        if "guest interrupt files" in avoid and "hstatus" in self.masks:
+            self.masks["hstatus"] &= ~(0x3F << 12)
+            self.masks["hgeie"] = 0
+        if "ssnpm" in missing and "hstatus" in self.masks:
+            self.masks["hstatus"] &= ~(3 << 48)
         if "hedeleg bits" in avoid and "hedeleg" in self.masks:
             self.masks["hedeleg"] &= ~(3 << 18)
         for name in ("menvcfg", "henvcfg", "senvcfg"):
@@ -124,6 +132,8 @@ class Generator:
                 self.masks[name] &= ~1
             if missing & {"zicbom", "zicboz"} and name in self.masks:
                 self.masks[name] &= ~0xF0
+            if missing & {"smnpm", "ssnpm"} and name in self.masks:
+                self.masks[name] &= ~(3 << 32)
         for name in ("mstatus", "hstatus"):
             if "TVM" in avoid and name in self.masks:
                 self.masks[name] &= ~(1 << 20)

@@ -55,7 +55,8 @@ class Lockstep:
         table = csr_table(config)
         self.csr_names = {csr.address: csr.name for csr in table.values()}
         self.deviations = [
-            d for d in DEVIATIONS[reference] if d.versions[0] <= self.reference.version < d.versions[1]
+            d for d in DEVIATIONS[reference]
+            if d.versions[0] <= self.reference.version < d.versions[1] and not config.has(d.without)
         ]  # fmt: skip
         absent = {csr.name for csr in table.values() if csr.extension in self.reference.missing}
         rows: tuple[Instruction | Compressed, ...] = (*INSTRUCTIONS, *COMPRESSED)

@@ -1,6 +1,7 @@
 """Spike as a reference: its commit log read as steps.  The user brings it; see `Spike.COMMAND`."""
 
 import contextlib
+import os
 import re
 import shutil
 import subprocess
@@ -77,24 +78,25 @@ class Spike:
     @contextlib.contextmanager
     def run(self, program: Program) -> Iterator[Iterator[Step]]:
         """The steps of `program`, from its entry point on, without end if the program has none."""
-        with tempfile.TemporaryDirectory(prefix="entresol-") as scratch:
-            file = Path(scratch) / "program.elf"
+        with contextlib.ExitStack() as stack:
+            file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="entresol-"))) / "program.elf"
             file.write_bytes(elf(program))
+            reading, writing = os.pipe()
+            output = stack.enter_context(open(reading, "rb", buffering=0))
             command = [
                 self._path, f"--isa={self._isa}", f"-m0x80000000:{self._ram_size:#x}", "--triggers=0",
-                "--log-commits", "-l",
-                "--log=/dev/stdout", str(file),
+                "--log-commits", "-l", f"--log=/proc/self/fd/{writing}", str(file),
             ]  # fmt: skip
+            # what the program writes to the UART goes to the standard output
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
-                preexec_fn=die_with_parent,
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                pass_fds=(writing,), preexec_fn=die_with_parent,
             )  # fmt: skip
-            assert process.stdout is not None
+            os.close(writing)
             try:
-                yield self._steps(process.stdout, program.entry)
+                yield self._steps(output, program.entry)
             finally:
                 process.kill()
-                process.stdout.close()
                 process.wait()
 
     @staticmethod
