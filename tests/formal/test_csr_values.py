@@ -8,6 +8,7 @@ from prove import claim
 from entresol.config import CONFIGS
 from entresol.isa.privilege import Priv
 from entresol.privileged.csr_file import CsrFile
+from entresol.privileged.trap_registers import TRAP_WORDS
 
 _STATUS = (1, 5, 8, 9, 10, 13, 14, 18, 19, 32, 33, 63)  # SIE, SPIE, SPP, VS, FS, SUM, MXR, UXL, SD
 _MODES = {"sv39": 8, "sv48": 9, "sv57": 10}  # "Encoding of satp MODE field"
@@ -65,8 +66,10 @@ class Legal(CsrFile):
             conditions[f"{name}_mode"] = is_one_of(get(name)[60:], (0, *modes))
         for name in ("mtvec", "stvec", "vstvec"):
             conditions[f"{name}_mode"] = ~get(name)[1]
-        for name in ("mepc", "sepc", "vsepc"):
-            conditions[f"{name}_alignment"] = ~get(name)[0]
+        traps = self._traps
+        words_of_epc = [TRAP_WORDS[name] for name in ("mepc", "sepc", "vsepc")]
+        conditions["xepc_alignment"] = ~(traps.word.matches(*words_of_epc) & traps.rdata[0])
+        conditions["xret_alignment"] = ~self.xret_pc[0]
         for name in ("menvcfg", "henvcfg", "senvcfg"):
             conditions[f"{name}_cbie"] = get(name)[4:6] != 2
             conditions[f"{name}_pmm"] = get(name)[32:34] != 1

@@ -178,6 +178,8 @@ class Commit(wiring.Component):
             m.d.comb += others_completed.eq(self.div_done)
         with m.Elif(is_fence | fence_all):
             m.d.comb += others_completed.eq(self.fence_done)
+        with m.Elif(csr.csr_busy):
+            m.d.comb += others_completed.eq(0)
         with m.Elif(system(SysOp.WFI)):
             m.d.comb += others_completed.eq(csr.wfi_wake)
         if self._config.has("zawrs"):
@@ -334,7 +336,7 @@ class Commit(wiring.Component):
                 lost.lost_walk_vs.eq(waits & self.walking_vs),
                 lost.lost_walk_g.eq(waits & self.walking_g),
                 lost.lost_divide.eq(is_div),
-                lost.lost_serial.eq(is_fence | fence_all),
+                lost.lost_serial.eq(is_fence | fence_all | csr.csr_busy),
                 lost.lost_wfi.eq(system(SysOp.WFI) | is_wrs),
             ]
         return m

@@ -12,6 +12,8 @@ from amaranth.lib.wiring import In, Out
 from ..config import CoreConfig
 from ..isa.csrs import Csr, Field, Kind, Scope, csr_table
 from ..isa.privilege import Mode, Priv
+from .event_counters import event_counters
+from .trap_registers import TRAP_WORDS
 
 
 def any_of(values: Iterable[Value]) -> Value:
@@ -71,9 +73,11 @@ def _gated(table: Mapping[str, Csr], scope: Scope) -> dict[tuple[str, int] | Non
 
 def decoded_csr(config: CoreConfig) -> data.StructLayout:
     """What `CsrDecoder` makes of an address: the one-hot values of its hexadecimal digits, the lowest first, the
-    lowest level that may access it, whether it is read-only, and in which of the `classes` it is."""
+    lowest level that may access it, whether it is read-only, in which of the `classes` it is; whether it is in the
+    memory of trap registers, and its word there (in V=0); whether it is a counter of events, and its number."""
     return data.StructLayout({
         "digits": data.ArrayLayout(16, 3), "level": 2, "read_only": 1, "classes": len(classes(config)),
+        "trap": 1, "word": 4, "event": 1, "number": 5,
     })
 
 
@@ -87,12 +91,22 @@ class CsrDecoder(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         none, *gated = classes(self._config)
+        table = csr_table(self._config)
+        words = {table[name].address: word for name, word in TRAP_WORDS.items() if name in table}
+        events = [table[f"{prefix}hpmcounter{number}"].address for number in event_counters(self._config)
+                  for prefix in ("m", "") if f"{prefix}hpmcounter{number}" in table]
         m.d.comb += [
             self.decoded.level.eq(self.addr[8:10]),
             self.decoded.read_only.eq(self.addr[10:12].all()),
             self.decoded.classes.eq(Cat(~address_in(self.addr, sorted(frozenset(range(1 << 12)) - none)),
                                         *(address_in(self.addr, sorted(addresses)) for addresses in gated))),
             *(self.decoded.digits[digit].eq(C(1, 16) << self.addr.word_select(digit, 4)) for digit in range(3)),
+            self.decoded.trap.eq(address_in(self.addr, sorted(words))),
+            self.decoded.word.eq(Cat(
+                address_in(self.addr, sorted(address for address, word in words.items() if word >> bit & 1))
+                for bit in range(4))),
+            self.decoded.event.eq(address_in(self.addr, sorted(events))),
+            self.decoded.number.eq(self.addr[:5]),
         ]
         return m
 

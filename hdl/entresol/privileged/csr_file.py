@@ -22,8 +22,10 @@ from ..mmu.types import MmuContext, PmpEntry
 from ..observe import CsrChange, Events
 from .block_control import BlockControl
 from .csr_access import CsrAccess, any_of, decoded_csr
+from .event_counters import EventCounters, event_counters
 from .interrupt_select import InterruptSelect
 from .legality import Legality
+from .trap_registers import TRAP_WORDS, TrapRegisters
 from .trap_select import EXCEPTIONS, INTERRUPTS, Delegation, TrapSelect
 
 _GUEST_PAGE_FAULTS = (
@@ -47,9 +49,9 @@ class CsrFile(wiring.Component):
 
     CSR access, with `csr_valid`: `csr` is the decoded address (see `CsrDecoder`), `csr_operand` is rs1 or the
     immediate, `csr_write` says that the instruction writes.  `csr_rdata` is the value read; an access that may not be
-    made raises `csr_illegal` or `csr_virtual` and must not be committed.  `csr_flush`: the write changes how the
-    following instructions are fetched, or their loads and stores executed; `csr_fence`: the PMP was written, so that
-    every translation that was checked against it must go.
+    made raises `csr_illegal` or `csr_virtual` and must not be committed, and none while `csr_busy`.  `csr_flush`: the
+    write changes how the following instructions are fetched, or their loads and stores executed; `csr_fence`: the PMP
+    was written, so that every translation that was checked against it must go.
 
     The cycle after a write or an xRET shows what it did: `changed` and `changed2` (as in `Retire`).
 
@@ -77,6 +79,7 @@ class CsrFile(wiring.Component):
             "csr_operand": In(64),
             "csr_write": In(1),
             "csr_commit": In(1),
+            "csr_busy": Out(1),
             "csr_rdata": Out(64),
             "csr_illegal": Out(1),
             "csr_virtual": Out(1),
@@ -242,11 +245,16 @@ class CsrFile(wiring.Component):
         v = self.mode.v
         has_h = config.has("h")
 
+        counters = {f"mhpmcounter{number}" for number in event_counters(config)}
+        in_memory = counters | TRAP_WORDS.keys()
         self._store = {
             f"{csr.name}.{field.name}": Signal(field.width, init=field.reset, name=f"{csr.name}_{field.name}")
-            for csr in table.values() for field in csr.fields if field.kind in (Kind.STORED, Kind.MIXED)
+            for csr in table.values() if csr.name not in in_memory
+            for field in csr.fields if field.kind in (Kind.STORED, Kind.MIXED)
         }
         store = self._store
+        m.submodules.traps = self._traps = TrapRegisters(config)
+        m.submodules.events = self._events = EventCounters(config)
         self._signals(m)
 
         # --- decoding.  In V=1 supervisor CSRs are replaced.  Whatever only an access needs is under `csr_valid`: a
@@ -278,7 +286,10 @@ class CsrFile(wiring.Component):
             elif any(field.kind is not Kind.CONSTANT or field.reset for field in csr.fields):
                 shown.setdefault(csr.name, []).append(csr.name)
         terms = [self._guest_time & (select["time"] & v).replicate(64)] if "time" in table else []
+        terms += [self._traps.rdata, self._events.rdata & self.csr.event.replicate(64)]
         for name, readers in shown.items():
+            if name in in_memory:
+                continue
             chosen = selected(readers)
             if name == "time":
                 chosen = chosen & ~v
@@ -312,7 +323,7 @@ class CsrFile(wiring.Component):
                 if field.otherwise is Otherwise.DROP:
                     accepted, _ = self._legalise(csr, field, wdata)
             for field in csr.fields:
-                if field.writable:
+                if field.writable and not csr.read_only and self._root(csr, field) in store:
                     changes, value = self._legalise(csr, field, wdata)
                     _, enables = self._writes[self._root(csr, field)].setdefault(field.low, (value, []))
                     enables.append(select[csr.name] & changes & accepted)
@@ -390,7 +401,7 @@ class CsrFile(wiring.Component):
 
         self._trap(m, wdata, write, select)
         self._xret(m)
-        self._counters(m, wdata)
+        self._counters(m, wdata, write)
 
         # Software's writes; where traps write too, `_trap` has taken them.
         with m.If(write):
@@ -502,7 +513,7 @@ class CsrFile(wiring.Component):
             self._live |= {"mip.vseip": external, "mip.vstip": timer}
 
     def _trap(self, m: Module, wdata: Value, write: Value, select: dict[str, Value]) -> None:
-        """Trap entry.  The registers that traps and software write share one multiplexer per kind of register."""
+        """Trap entry."""
         store = self._store
         has_h = self._config.has("h")
         m.submodules.exceptions = exceptions = Delegation(EXCEPTIONS)
@@ -556,26 +567,33 @@ class CsrFile(wiring.Component):
                                              chosen("base", to)))),
         ]
 
-        def shared(trap_value: Value, registers: dict[str, Value]) -> None:
-            """`registers` (all of one layout) take `trap_value` when the trap goes to their mode."""
-            for field in self._table[next(iter(registers))].fields:
-                part = slice(field.low, field.low + field.width)
-                value = Signal(field.width, name="next_" + "_".join([*registers, field.name]))
-                with m.If(self.trap_valid | write):
-                    m.d.comb += value.eq(Mux(self.trap_valid, trap_value[part], wdata[part]))
-                    for register, chosen in registers.items():
-                        key = f"{register}.{field.name}"
-                        self._writes[key].clear()
-                        with m.If((write & select[register]) | (self.trap_valid & chosen)):
-                            m.d.sync += store[key].eq(value)
+        code_of = {f"{prefix}cause": chosen for prefix, chosen in targets}
+        for name, trap_value in (("code", code), ("interrupt", self.trap_interrupt)):
+            field = self._table["mcause"].field(name)
+            value = Signal(field.width, name=f"next_{name}")
+            with m.If(self.trap_valid | write):
+                m.d.comb += value.eq(Mux(self.trap_valid, trap_value, wdata[field.low:field.low + field.width]))
+                for register, chosen in code_of.items():
+                    key = f"{register}.{name}"
+                    self._writes[key].clear()
+                    with m.If((write & select[register]) | (self.trap_valid & chosen)):
+                        m.d.sync += store[key].eq(value)
 
-        shared(self.trap_epc, {f"{prefix}epc": chosen for prefix, chosen in targets})
-        shared(Cat(code, C(0, 57), self.trap_interrupt), {f"{prefix}cause": chosen for prefix, chosen in targets})
-        shared(self.trap_tval & exception.replicate(64), {f"{prefix}tval": chosen for prefix, chosen in targets})
-        if has_h:
-            guest_page_fault = exception & self.trap_cause.matches(*_GUEST_PAGE_FAULTS)
-            shared(self.trap_gpa[2:] & guest_page_fault.replicate(62), {"mtval2": to_m, "htval": to_hs})
-            shared(self.trap_tinst & exception.replicate(32), {"mtinst": to_m, "htinst": to_hs})
+        # What does not decide where the hart goes on is in a memory.  In V=1 the words of VS-mode replace S-mode's.
+        traps = self._traps
+        guest_page_fault = exception & self.trap_cause.matches(*_GUEST_PAGE_FAULTS)
+        m.d.comb += [
+            traps.word.eq(Mux(self.mode.v & (self.csr.word[2:] == 1), self.csr.word ^ 0b1100, self.csr.word)),
+            traps.access.eq(self.csr_valid & self.csr.trap),
+            traps.write.eq(write & self.csr.trap),
+            traps.wdata.eq(wdata),
+            traps.trap_valid.eq(self.trap_valid),
+            traps.target.eq(self.trap_target),
+            traps.epc.eq(self.trap_epc),
+            traps.tval.eq(self.trap_tval & exception.replicate(64)),
+            traps.gpa.eq(self.trap_gpa[2:] & guest_page_fault.replicate(62)),
+            traps.tinst.eq(self.trap_tinst & exception.replicate(32)),
+        ]
 
         # Status.  These assignments come before software's in the netlist, but never happen in the same cycle.
         supervisor = self.mode.priv != Priv.U  # as SPP holds it
@@ -618,8 +636,10 @@ class CsrFile(wiring.Component):
         store = self._store
         has_h = self._config.has("h")
         is_mret = self.xret_op == SysOp.MRET
-        mepc, sepc, vsepc = (self._register(name) for name in ("mepc", "sepc", "vsepc"))
-        m.d.comb += self.xret_pc.eq(Mux(is_mret, mepc, sepc))
+        m.d.comb += self.xret_pc.eq(self._traps.pc)
+        with m.If(~self.csr_valid):
+            m.d.comb += self._traps.word.eq(Mux(is_mret, TRAP_WORDS["mepc"],
+                                                Mux(self.mode.v, TRAP_WORDS["vsepc"], TRAP_WORDS["sepc"])))
         with m.If(self.xret_valid & is_mret):
             m.d.sync += [
                 self.mode.priv.eq(Priv(store["mstatus.mpp"])),
@@ -649,14 +669,13 @@ class CsrFile(wiring.Component):
             if has_h:
                 m.d.sync += [self.mode.v.eq(store["hstatus.spv"]), store["hstatus.spv"].eq(0)]
         if has_h:
-            with m.If(~is_mret & self.mode.v):
-                m.d.comb += self.xret_pc.eq(vsepc)
             with m.If(self.xret_valid & ~is_mret & self.mode.v):
                 sret("vsstatus")
 
     def _observe(self, m: Module, write: Value, select: dict[str, Value]) -> None:
         """What a write or an xRET did, read from the registers a cycle later."""
         table = self._table
+        counters = {f"mhpmcounter{number}" for number in event_counters(self._config)}
         for position, change in enumerate((self.changed, self.changed2)):
             by_name: dict[str, Value] = {}
             for csr in table.values():
@@ -679,9 +698,11 @@ class CsrFile(wiring.Component):
             with m.If(valid), m.Switch(addr):
                 for name in by_name:
                     with m.Case(table[name].address):
-                        m.d.comb += change.data.eq(self._register(name))
+                        m.d.comb += change.data.eq(
+                            self._traps.seen if name in TRAP_WORDS else
+                            self._events.seen if name in counters else self._register(name))
 
-    def _counters(self, m: Module, wdata: Value) -> None:
+    def _counters(self, m: Module, wdata: Value, write: Value) -> None:
         """Counters; a write by software wins over the count of the same cycle, its own retirement included."""
 
         def counter(name: str, count: Value) -> None:
@@ -689,6 +710,7 @@ class CsrFile(wiring.Component):
             with m.If(count):
                 m.d.sync += register.eq(register + 1)
 
+        counters = self._events
         counter("mcycle", ~self._get("mcountinhibit.cy"))
         counter("minstret", self.retired & ~self._get("mcountinhibit.ir"))
         events = Cat(C(0, 1), self.events.as_value(), C(1, 1), self.retired)
@@ -699,22 +721,27 @@ class CsrFile(wiring.Component):
             "vsinh": (self.mode.priv == Priv.S) & self.mode.v,
             "vuinh": (self.mode.priv == Priv.U) & self.mode.v,
         }
+        m.d.comb += [
+            counters.access.eq(self.csr_valid & self.csr.event),
+            counters.number.eq(self.csr.number),
+            counters.write.eq(write & self.csr.event),
+            counters.wdata.eq(wdata),
+            self.csr_busy.eq(counters.access & counters.busy),
+        ]
         overflows = []
-        for number in range(3, 3 + self._config.hpm_counters):
+        for index, number in enumerate(event_counters(self._config)):
             event = f"mhpmevent{number}"
-            chosen, register = self._store[f"{event}.event"], self._store[f"mhpmcounter{number}.value"]
+            chosen = self._store[f"{event}.event"]
             happened = Signal(name=f"event{number}")  # registered: pulses come from all over the core
             m.d.sync += happened.eq(0)
             inhibited = self._get(f"mcountinhibit.hpm{number}") | any_of(
                 self._get(f"{event}.{name}") & mode for name, mode in here.items())
             with m.If((chosen != 0) & ~inhibited):
                 m.d.sync += happened.eq(events.bit_select(chosen, 1))
-            with m.If(happened):
-                m.d.sync += register.eq(register + 1)
-                if self._config.has("sscofpmf"):
-                    overflow = Signal(name=f"overflow{number}")
-                    m.d.comb += overflow.eq(register.all())
-                    overflows.append(overflow & ~self._store[f"{event}.of"])
-                    with m.If(overflow):
-                        m.d.sync += self._store[f"{event}.of"].eq(1)
+            m.d.comb += counters.count[index].eq(happened)
+            if self._config.has("sscofpmf"):
+                overflow = counters.overflow[index]
+                overflows.append(overflow & ~self._store[f"{event}.of"])
+                with m.If(overflow):
+                    m.d.sync += self._store[f"{event}.of"].eq(1)
         self._overflow = any_of(overflows)

@@ -130,11 +130,12 @@ class Bench:
         pc = self.get("trap_pc")
         await self.ctx.tick()
         self.set(trap_valid=0)
+        await self.tick(4)  # at least, until the handler's first instruction is there
         return pc
 
     async def xret(self, op) -> int:
         """MRET or SRET; gives the address returned to."""
-        self.set(xret_valid=1, xret_op=op)
+        self.set(csr_valid=0, xret_valid=1, xret_op=op)
         pc = self.get("xret_pc")
         await self.ctx.tick()
         self.set(xret_valid=0)

@@ -1,0 +1,93 @@
+"""The counters of events (mhpmcounter3 and on)."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..config import CoreConfig
+
+#: Bits of a counter that are registers.  Each carry must have been taken before the next: it waits for half of the
+#: counter's range at most, and then for the carries of the 28 others.
+_LOW = 6
+
+
+def event_counters(config: CoreConfig) -> range:
+    """Numbers of the counters of events."""
+    return range(3, 3 + config.hpm_counters)
+
+
+class EventCounters(wiring.Component):
+    """64-bit counters, whose upper bits are in a memory and share one incrementer.
+
+    `count` pulses for each counter; `overflow` tells of those that go over from their greatest value to 0 then.  With
+    `access`, `rdata` is the value of counter `number`, which `write` sets to `wdata`, even if it counts in that cycle;
+    but not with `busy`: it has to wait then.  `seen` is in the cycle after a write what was written.
+    """
+
+    def __init__(self, config: CoreConfig):
+        self._numbers = event_counters(config)
+        super().__init__({
+            "count": In(config.hpm_counters),
+            "overflow": Out(config.hpm_counters),
+            "access": In(1),
+            "busy": Out(1),
+            "number": In(5),
+            "rdata": Out(64),
+            "write": In(1),
+            "wdata": In(64),
+            "seen": Out(64),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        numbers = self._numbers
+        if not numbers:
+            return m
+        bits = numbers[-1].bit_length()
+        m.submodules.upper = upper = memory.Memory(shape=64 - _LOW, depth=1 << bits, init=[])
+        read, seen, write = upper.read_port(domain="comb"), upper.read_port(domain="comb"), upper.write_port()
+
+        # --- the lower bits
+        low = [Signal(_LOW, name=f"low{number}") for number in numbers]
+        carry = Signal(len(numbers))  # not yet added to the upper bits
+        ones = Signal(len(numbers))  # the upper bits are, without it
+        late = Signal()
+        m.d.sync += late.eq((carry & Cat(value[-1] for value in low)).any())
+
+        # --- the upper bits of one of them: of the one accessed, or of each in turn
+        turn, number, pending = Signal(bits, init=numbers[0]), Signal(bits), Signal()
+        value = Signal(64 - _LOW)
+        accessed = Signal()
+        m.d.comb += [
+            self.busy.eq(late),
+            accessed.eq(self.access & ~late),
+            number.eq(Mux(accessed, self.number[:bits], turn)),
+            read.addr.eq(number),
+            pending.eq((carry & Cat(number == each for each in numbers)).any()),
+            value.eq(read.data + pending),
+            self.rdata.eq(Cat(self._lower(low, number), value)),
+            write.en.eq(pending | self.write),
+            write.addr.eq(number),
+            write.data.eq(Mux(self.write, self.wdata[_LOW:], value)),
+            self.seen.eq(Cat(self._lower(low, seen.addr), seen.data)),
+        ]
+        m.d.sync += seen.addr.eq(number)
+        with m.If(~accessed):
+            m.d.sync += turn.eq(Mux(turn == numbers[-1], numbers[0], turn + 1))
+
+        for index, each in enumerate(numbers):
+            with m.If(number == each):
+                m.d.sync += [carry[index].eq(0), ones[index].eq(value.all())]
+            with m.If(self.count[index]):
+                m.d.comb += self.overflow[index].eq(low[index].all() & ones[index])
+                m.d.sync += low[index].eq(low[index] + 1)
+                with m.If(low[index].all()):
+                    m.d.sync += carry[index].eq(1)
+            with m.If(self.write & (number == each)):
+                m.d.sync += [low[index].eq(self.wdata[:_LOW]), carry[index].eq(0),
+                             ones[index].eq(self.wdata[_LOW:].all())]
+        return m
+
+    def _lower(self, low, number):
+        return Cat(Cat(value[bit] & (number == each) for value, each in zip(low, self._numbers, strict=True)).any()
+                   for bit in range(_LOW))
