@@ -3,10 +3,11 @@
 import contextlib
 import os
 import re
+import select
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from entresol.config import CoreConfig
@@ -38,6 +39,7 @@ _LINE = re.compile(
 )
 _EFFECT = re.compile(rb" (?:x(\d+) +0x([0-9a-f]+)|c\d+_(\w+) 0x([0-9a-f]+)|mem 0x([0-9a-f]+)(?: 0x([0-9a-f]+))?)")
 _CHUNK = 1 << 18
+_PATIENCE = 10  # seconds
 
 _UNSUPPORTED = re.compile(r"unsupported extension: (\w+)")
 
@@ -94,17 +96,30 @@ class Spike:
             )  # fmt: skip
             os.close(writing)
             try:
-                yield self._steps(output, program.entry)
+                yield self._steps(output, program.entry, process.terminate)
             finally:
                 process.kill()
                 process.wait()
 
     @staticmethod
-    def _steps(output, entry: int) -> Iterator[Step]:
+    def _steps(output, entry: int, stop: Callable[[], None]) -> Iterator[Step]:
+        """The steps from the first at `entry` on.  `stop` has Spike write what it holds back, and end."""
         started = False
         trap: Step | None = None
         rest = b""
-        while chunk := output.read(_CHUNK):
+        stopped = False
+        while True:
+            # a machine that waits for an interrupt forever logs nothing more
+            ready, _, _ = select.select([output], [], [], _PATIENCE)
+            if not ready:
+                if stopped:
+                    return
+                stopped = True
+                stop()
+                continue
+            chunk = output.read(_CHUNK)
+            if not chunk:
+                return
             end = chunk.rfind(b"\n") + 1
             lines, rest = rest + chunk[:end], chunk[end:] if end else rest + chunk
             for (
