@@ -13,6 +13,14 @@ def sum_differs(m: Module, a: Value, b: Value, carry: Value, total: Value) -> Va
     return (needs ^ Cat(carry, gives[:-1])).any()
 
 
+def equal(m: Module, a: Value, b: Value, enable: Value, called: str) -> Value:
+    """Whether `enable` and `a == b`, told by a carry: however late they come, it takes no more than one gate for each
+    bit and the way along the carry chain."""
+    same, total = Signal(len(a), name=f"{called}_same"), Signal(len(a) + 1, name=f"{called}_total")
+    m.d.comb += [same.eq(~(a ^ b)), total.eq(same + enable)]
+    return total[-1]
+
+
 def count_ones(m: Module, value: Value) -> Value:
     """The number of ones in `value` (a power of two of at least 4 bits), as a tree of adders over groups of four."""
 

@@ -56,8 +56,9 @@ class DecodeStage(wiring.Component):
         ]
 
         def operand(name, number, enabled, stored):
-            """The value of a source register, and whether it must still be waited for."""
-            value, wait = Signal(64, name=f"{name}_value"), Signal(name=f"{name}_wait")
+            """The value of a source register, and whether X, or otherwise M, must still be waited for if it is not
+            ready."""
+            value = Signal(64, name=f"{name}_value")
             in_x, in_m = Signal(name=f"{name}_in_x"), Signal(name=f"{name}_in_m")
             m.d.comb += [
                 in_x.eq(self.from_x.valid & (self.from_x.rd == number)),
@@ -65,18 +66,21 @@ class DecodeStage(wiring.Component):
                 value.eq(stored),
             ]
             with m.If(in_x):
-                m.d.comb += [value.eq(self.from_x.value), wait.eq(enabled & ~self.from_x.ready)]
+                m.d.comb += value.eq(self.from_x.value)
             with m.Elif(in_m):
-                m.d.comb += [value.eq(self.from_m.value), wait.eq(enabled & ~self.from_m.ready)]
-            return value, wait
+                m.d.comb += value.eq(self.from_m.value)
+            return value, enabled & in_x, enabled & ~in_x & in_m
 
         control = decoder.control
-        value1, wait1 = operand("rs1", rs1, fetched.rs1_en, registers.read_data1)
-        value2, wait2 = operand("rs2", rs2, fetched.rs2_en, registers.read_data2)
-        hazard = Signal()
+        value1, x_gives1, m_gives1 = operand("rs1", rs1, fetched.rs1_en, registers.read_data1)
+        value2, x_gives2, m_gives2 = operand("rs2", rs2, fetched.rs2_en, registers.read_data2)
+        wait_x, wait_m, hazard = Signal(), Signal(), Signal()
         m.d.comb += [
-            hazard.eq(wait1 | wait2),
-            self.instr.ready.eq(self.advance & ~hazard),
+            wait_x.eq((x_gives1 | x_gives2) & ~self.from_x.ready),
+            wait_m.eq(m_gives1 | m_gives2),
+            # `advance` and whether M is ready are known late.
+            hazard.eq(wait_x | (wait_m & ~self.from_m.ready)),
+            self.instr.ready.eq(self.advance & ~wait_x & (~wait_m | self.from_m.ready)),
         ]
 
         refill, refill_left = Signal(Bubble), Signal(range(self.REFILL_CYCLES + 1))

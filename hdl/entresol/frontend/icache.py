@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ..config import CoreConfig
+from ..execute.bits import equal
 from ..memory.axi import Axi4, Burst
 
 #: 8-byte words in a line.
@@ -92,7 +93,7 @@ class ICache(wiring.Component):
                 tag_write.en.eq(install & (fill_way == way)),
                 tag_write.addr.eq(fill_addr[6:6 + set_bits]),
                 tag_write.data.eq(fill_addr[tag]),
-                hit.eq(valid_read & (tag_read.data == self.paddr[tag])),
+                hit.eq(equal(m, tag_read.data, self.paddr[tag], valid_read, f"hit{way}")),
             ]
             with m.If(self.read_en):
                 m.d.sync += valid_read.eq(valid.bit_select(read_set, 1))

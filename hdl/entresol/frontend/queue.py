@@ -56,17 +56,12 @@ class FetchQueue(wiring.Component):
         tail, head = Signal(range(self.DEPTH)), Signal(range(self.DEPTH))
         count = Signal(range(self.DEPTH + 1))
         behind, third = Signal(range(self.DEPTH)), Signal(range(self.DEPTH))
-        pop = Signal(2)
         m.d.comb += [
             behind.eq(head + 1),
             third.eq(head + 2),
             self.room.eq(count != self.DEPTH),
         ]
-        m.d.sync += [
-            tail.eq(tail + self.push),
-            head.eq(head + pop),
-            count.eq(count + self.push - pop),
-        ]
+        m.d.sync += [tail.eq(tail + self.push), count.eq(count + self.push)]
 
         def column(name, value, *addresses, push=self.push, tail=tail):
             """A memory for `value` of all entries; returns what it holds at `addresses`."""
@@ -157,16 +152,18 @@ class FetchQueue(wiring.Component):
         ]
 
         # --- consume it
-        ends_group = Signal()
+        ends_group, pop = Signal(), Signal(2)
         next_first = Signal(2)  # of the group that is the head when this one is left, if there is one
         m.d.comb += [
             ends_group.eq(Mux(crosses, after.first == after.last, end == this.last)),
             next_first.eq(Mux(crosses, Mux(count == 2, group.pc[1:3], firsts[0]),
                               Mux(count == 1, group.pc[1:3], after.first))),
+            pop.eq(crosses + ends_group),
         ]
-        with m.If(self.instr.valid & self.instr.ready):
-            m.d.comb += pop.eq(crosses + ends_group)
+        with m.If(self.instr.valid & self.instr.ready):  # known late: what follows from it is there already
             m.d.sync += [
+                head.eq(head + pop),
+                count.eq(count + self.push - pop),
                 position.eq(Mux(ends_group, next_first, Mux(crosses, after.first, end) + 1)),
                 target_head.eq(target_head + predicted),
             ]

@@ -28,6 +28,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..execute.bits import equal
 from ..isa.causes import Cause
 from ..isa.control import LsuOp
 from ..isa.privilege import Access
@@ -227,7 +228,7 @@ class Lsu(wiring.Component):
         tags = [cache.tags[index] for index in range(ways)]
         for index, tag in enumerate(tags):
             m.d.comb += [
-                hits[index].eq(tag.valid & (tag.tag == geometry.tag_of(m_paddr))),
+                hits[index].eq(equal(m, tag.tag, geometry.tag_of(m_paddr), tag.valid, f"hit{index}")),
                 addr_hits[index].eq(tag.valid & (tag.tag == geometry.tag_of(addr))),
             ]
         hit = name(hits.any(), "hit")

@@ -218,7 +218,7 @@ class Commit(wiring.Component):
             self.rd_we.eq(retires & self.bypass.valid),
             self.bypass.rd.eq(i.rd),
             self.bypass.value.eq(result),
-            csr.csr_commit.eq(retires & is_csr & csr_writes),
+            csr.csr_commit.eq(goes_on & others_completed & is_csr & csr_writes),  # without the late `lsu_done`
             csr.retired.eq(retires),
         ]
 
