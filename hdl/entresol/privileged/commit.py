@@ -157,7 +157,7 @@ class Commit(wiring.Component):
 
         # --- completion
         stopped, interrupt, interrupt_cause = Signal(), Signal(), Signal(6)
-        trap, done, completed, others_completed = (Signal() for _ in range(4))
+        excepted, trap, done, completed, others_completed = (Signal() for _ in range(5))
         is_fence, is_wrs = Signal(), Signal()
         fence_all = Signal()
         m.d.comb += [
@@ -166,7 +166,8 @@ class Commit(wiring.Component):
             is_wrs.eq(system(SysOp.WRS_NTO, SysOp.WRS_STO)),
             fence_all.eq(csr_writes & csr.csr_fence),
             stopped.eq(self.m_valid & self.m_first & csr.interrupt_valid),  # by an interrupt, taken in the next cycle
-            trap.eq(interrupt | (self.m_valid & ~stopped & (early | (is_lsu & self.lsu_faulted)))),
+            excepted.eq(self.m_valid & (early | (is_lsu & self.lsu_faulted))),
+            trap.eq(interrupt | (excepted & ~stopped)),
             # The load/store unit is done with nothing but what is in M, and late: nothing shall be behind that.
             completed.eq(self.lsu_done | others_completed),
             others_completed.eq(~is_lsu),
@@ -269,19 +270,20 @@ class Commit(wiring.Component):
             # A trap handler may switch to another context: its LR must not pair with that one's SC.
             self.reservation_clear.eq(goes_on & is_xret),
         ]
-        # Of what redirects, only fences take more than a cycle; `retires` would bring in the path of load hits.
-        serialises, redirects = Signal(), Signal()
+        # Of what redirects, only fences take more than a cycle; `retires` would bring in the path of load hits.  Nor is
+        # `stopped` waited for, which is late as well: the next cycle redirects again then.
+        serialises, redirects, traps = Signal(), Signal(), Signal()
         started = Signal()
         m.d.sync += started.eq(1)
         m.d.comb += [
             serialises.eq(is_fence_i | is_fence | system(SysOp.SFENCE_INVAL_IR)
                           | (csr_writes & csr.csr_flush)),
-            redirects.eq(self.m_valid & ~stopped
-                         & (is_xret | (serialises & (~(is_fence | fence_all) | self.fence_done)))),
-            self.redirect_valid.eq(trap | redirects | ~started),
-            self.redirect_reason.eq(Mux(trap | is_xret, Bubble.TRAP, Bubble.SERIAL)),
+            redirects.eq(self.m_valid & (is_xret | (serialises & (~(is_fence | fence_all) | self.fence_done)))),
+            traps.eq(interrupt | excepted),
+            self.redirect_valid.eq(traps | redirects | ~started),
+            self.redirect_reason.eq(Mux(traps | is_xret, Bubble.TRAP, Bubble.SERIAL)),
         ]
-        with m.If(trap):
+        with m.If(traps):
             m.d.comb += self.redirect_pc.eq(csr.trap_pc)
         with m.Elif(is_xret):
             m.d.comb += self.redirect_pc.eq(csr.xret_pc)
