@@ -204,6 +204,8 @@ class ExecuteStage(wiring.Component):
                 self.m.rvc.eq(fetched.rvc),
                 self.m.fault.eq(fetched.fault),
                 self.m.control.eq(control),
+                *(self.m[f"is_{unit.name.lower()}"].eq((control.unit == unit) & ~fetched.fault & ~control.illegal)
+                  for unit in (Unit.LSU, Unit.DIV, Unit.CSR, Unit.SYSTEM)),
                 self.m.rd.eq(x.rd),
                 self.m.result.eq(result),
                 self.m.id.eq(x.rs2),

@@ -30,6 +30,10 @@ class Executed(data.Struct):
     fault: 1
     misaligned: 1  # a jump or taken branch to `result`, where no instruction can be (never with compressed ones)
     control: Control
+    is_lsu: 1  # its unit, if it was fetched and is legal so far
+    is_div: 1
+    is_csr: 1
+    is_system: 1
     rd: 5
 
 

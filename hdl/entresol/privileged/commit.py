@@ -78,13 +78,7 @@ class Commit(wiring.Component):
         m.submodules.tinst = tinst = TransformedInstruction()
         i, control = self.m, self.m.control
 
-        def unit(which):
-            signal = Signal(name=f"is_{which.name.lower()}")
-            m.d.comb += signal.eq((control.unit == which) & ~i.fault & ~control.illegal)
-            return signal
-
-        is_lsu, is_div = unit(Unit.LSU), unit(Unit.DIV)
-        is_csr, is_system = unit(Unit.CSR), unit(Unit.SYSTEM)
+        is_lsu, is_div, is_csr, is_system = i.is_lsu, i.is_div, i.is_csr, i.is_system
 
         def system(*ops):
             return is_system & ((control.op == ops[0]) if len(ops) == 1 else control.op.matches(*ops))

@@ -74,10 +74,12 @@ def _gated(table: Mapping[str, Csr], scope: Scope) -> dict[tuple[str, int] | Non
 def decoded_csr(config: CoreConfig) -> data.StructLayout:
     """What `CsrDecoder` makes of an address: the one-hot values of its hexadecimal digits, the lowest first, the
     lowest level that may access it, whether it is read-only, in which of the `classes` it is; whether it is in the
-    memory of trap registers, and its word there (in V=0); whether it is a counter of events, and its number."""
+    memory of trap registers, and its word there (in V=0); whether it is a counter of events, and its number; whether
+    any write makes the pipeline refetch, and whether it is the PMP's."""
     return data.StructLayout({
         "digits": data.ArrayLayout(16, 3), "level": 2, "read_only": 1, "classes": len(classes(config)),
         "trap": 1, "word": 4, "event": 1, "number": 5,
+        "flush": 1, "pmp": 1,
     })
 
 
@@ -107,6 +109,11 @@ class CsrDecoder(wiring.Component):
                 for bit in range(4))),
             self.decoded.event.eq(address_in(self.addr, sorted(events))),
             self.decoded.number.eq(self.addr[:5]),
+            # What replaces one of these in V=1 is another one.
+            self.decoded.flush.eq(address_in(self.addr, sorted(
+                csr.address for csr in table.values() if csr.flush == -1))),
+            self.decoded.pmp.eq(address_in(self.addr, sorted(
+                csr.address for csr in table.values() if csr.name.startswith("pmp")))),
         ]
         return m
 

@@ -333,7 +333,7 @@ class CsrFile(wiring.Component):
         operand = self.csr_operand
         sets, clears = Signal(), Signal()
         m.d.comb += [sets.eq(self.csr_op == CsrOp.RS), clears.eq(self.csr_op == CsrOp.RC)]
-        flushes = [select[csr.name] for csr in table.values() if csr.flush == -1]
+        flushes = [self.csr.flush]
         masks: dict[int, list[str]] = {}
         for csr in table.values():
             for bit in range(64 if csr.flush > 0 else 0):
@@ -346,7 +346,7 @@ class CsrFile(wiring.Component):
         with m.If(self.csr_valid):
             m.d.comb += [
                 self.csr_flush.eq(any_of(flushes)),
-                self.csr_fence.eq(selected(name for name in table if name.startswith("pmp"))),
+                self.csr_fence.eq(self.csr.pmp),
             ]
 
         # --- permission
@@ -713,7 +713,7 @@ class CsrFile(wiring.Component):
         counters = self._events
         counter("mcycle", ~self._get("mcountinhibit.cy"))
         counter("minstret", self.retired & ~self._get("mcountinhibit.ir"))
-        events = Cat(C(0, 1), self.events.as_value(), C(1, 1), self.retired)
+        others = Cat(C(0, 1), self.events.as_value(), C(1, 1))
         here = {
             "minh": self.mode.priv == Priv.M,
             "sinh": (self.mode.priv == Priv.S) & ~self.mode.v,
@@ -737,7 +737,8 @@ class CsrFile(wiring.Component):
             inhibited = self._get(f"mcountinhibit.hpm{number}") | any_of(
                 self._get(f"{event}.{name}") & mode for name, mode in here.items())
             with m.If((chosen != 0) & ~inhibited):
-                m.d.sync += happened.eq(events.bit_select(chosen, 1))
+                # That an instruction retires is known late.
+                m.d.sync += happened.eq(Mux(chosen == len(others), self.retired, others.bit_select(chosen, 1)))
             m.d.comb += counters.count[index].eq(happened)
             if self._config.has("sscofpmf"):
                 overflow = counters.overflow[index]
