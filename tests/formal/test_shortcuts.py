@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In
 from prove import claim, prove
 
 from entresol.config import get_config
-from entresol.execute.bits import sum_differs
+from entresol.execute.bits import equal, sum_differs
 from entresol.isa.compressed import RvcExpander
 from entresol.isa.decoder import Decoder, SourceDecoder
 
@@ -24,6 +24,19 @@ class Sum(wiring.Component):
         m = Module()
         differs = sum_differs(m, self.a, self.b, self.carry, self.total)
         claim(m, "differs", differs == ((self.a + self.b + self.carry)[:63] != self.total))
+        return m
+
+
+class Comparison(wiring.Component):
+    """`equal` beside a comparator."""
+
+    a: In(20)
+    b: In(20)
+    enable: In(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        claim(m, "equal", equal(m, self.a, self.b, self.enable, "here") == (self.enable & (self.a == self.b)))
         return m
 
 
@@ -57,6 +70,10 @@ class Sources(wiring.Component):
 
 def test_sums_are_compared_without_adding():
     prove(Sum())
+
+
+def test_a_carry_tells_what_is_equal():
+    prove(Comparison())
 
 
 @pytest.mark.parametrize("name", ["small", "max"])
