@@ -347,6 +347,40 @@ static void modify_privilege(void) {
     }
 }
 
+// Changes a mapping and fences at the end of a page; the loop keeps the front end from fetching ahead too early.
+CODE(remap, "ld t0, 0(a0)\nld t1, 0(a1)\nli t2, 50\n1: addi t2, t2, -1\nbnez t2, 1b\n"
+            "sd a2, 0(a1)\nsfence.vma\n.globl remap_end\nremap_end:");
+extern u8 remap_end[];
+CODE(load_again, "ld a0, 0(a0)");
+
+// A fence counts although the next page's translation is just being looked for.
+static void fence_during_a_walk(void) {
+    enum { LONGEST = 12 };
+    u8 *code = (u8 *)new_page(), *next = (u8 *)new_page();
+    u64 at = WINDOW + 0x10000, value = WINDOW + 0x20000;
+    *pte_at(root, at, 0) = PTE(code, PTE_V | PTE_R | PTE_X | PTE_AD);
+    *pte_at(root, at + PAGE, 0) = PTE(next, PTE_V | PTE_R | PTE_X | PTE_AD);
+    u64 *pte = pte_at(root, value, 0);
+    for (int i = 0; i < 16; i++) next[i] = load_again[i];
+    data[0][0] = 100;
+    data[1][0] = 101;
+    u64 size = remap_end - remap;
+    for (int nops = 0; nops < LONGEST; nops++) {
+        u64 begin = PAGE - size - 4 * nops;
+        for (u64 i = 0; i < size; i++) code[begin + i] = remap[i];
+        for (u64 i = begin + size; i < PAGE; i += 4) *(u32 *)(code + i) = NOP;
+        __asm__ volatile("fence.i" : : : "memory");
+        for (int to = 0; to < 2; to++) {
+            context("fence, so many instructions before the end of a page", nops, to);
+            *pte = PTE(data[1 - to], PTE_V | PTE_R | PTE_AD);
+            fence();
+            struct trap *trap = probe(SUPERVISOR, at + begin, value, (u64)pte, PTE(data[to], PTE_V | PTE_R | PTE_AD), 0);
+            check(completed(trap));
+            equal(trap->a0, 100 + to);
+        }
+    }
+}
+
 void main(void) {
     root = new_table();
     csr_write(medeleg, 0);
@@ -354,6 +388,7 @@ void main(void) {
     fence();
     permissions();
     accessed_and_dirty();
+    fence_during_a_walk();
     sizes();
     malformed();
     address_spaces();
