@@ -4,6 +4,7 @@ A literal of the graph is 2 * variable + inverted; variable 0 is the constant 0.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -82,19 +83,34 @@ class Unrolling:
         self._last = 1
         solver.add_clause([-1])  # the constant 0
 
-    def _fresh(self) -> int:
+    def fresh(self) -> int:
+        """Another literal."""
         self._last += 1
         return self._last
+
+    def _and(self, a: int, b: int) -> int:
+        """The literal of `a` and `b`; initial values make many of them constant."""
+        if a == 1 or b == 1 or a == -b:
+            return 1
+        if a == -1 or a == b:
+            return b
+        if b == -1:
+            return a
+        c = self.fresh()
+        self.solver.add_clause([-c, a])
+        self.solver.add_clause([-c, b])
+        self.solver.add_clause([c, -a, -b])
+        return c
 
     def literal(self, cycle: int, literal: int) -> int:
         """The solver's literal for one of the graph in `cycle`."""
         found = self.frames[cycle][literal >> 1]
         return -found if literal & 1 else found
 
-    def add(self, roots, *, initial: bool = False) -> int:
+    def add(self, roots, *, initial: bool = False, given: Mapping[str, int] | None = None) -> int:
         """Adds a cycle with what `roots` (literals) and the constraints depend on, and demands the constraints.
 
-        The first one begins with `initial` values, or else with any.
+        The first one begins with `initial` values, or else with any.  `given` are the values of inputs, by name.
         Returns: the number of the cycle.
         """
         cycle = len(self.frames)
@@ -102,9 +118,12 @@ class Unrolling:
         frame = {0: 1}
         self.frames.append(frame)
         cone = graph.cone([*roots, *graph.constraints])
+        for name, value in (given or {}).items():
+            for bit, literal in graph.names.get(name, {}).items():
+                frame[literal >> 1] = -1 if value >> bit & 1 else 1
         for variable in graph.inputs:
-            if variable in cone:
-                frame[variable] = self._fresh()
+            if variable in cone and variable not in frame:
+                frame[variable] = self.fresh()
         for variable, (following, first) in graph.latches.items():
             if variable in cone:
                 if cycle:
@@ -112,17 +131,22 @@ class Unrolling:
                 elif initial and first is not None:
                     frame[variable] = -1 if first else 1
                 else:
-                    frame[variable] = self._fresh()
+                    frame[variable] = self.fresh()
         for variable, (left, right) in graph.ands.items():
             if variable in cone:
-                a, b, c = self.literal(cycle, left), self.literal(cycle, right), self._fresh()
-                frame[variable] = c
-                self.solver.add_clause([-c, a])
-                self.solver.add_clause([-c, b])
-                self.solver.add_clause([c, -a, -b])
+                frame[variable] = self._and(self.literal(cycle, left), self.literal(cycle, right))
         for constraint in graph.constraints:
             self.solver.add_clause([self.literal(cycle, constraint)])
         return cycle
+
+    def known(self, cycle: int, name: str) -> int:
+        """The value of an input or register in `cycle`, which follows from initial and given ones."""
+        value = 0
+        for bit, literal in self.graph.names[name].items():
+            found = self.literal(cycle, literal)
+            assert abs(found) == 1, f"{name} is not known"
+            value |= (found < 0) << bit
+        return value
 
     def values(self, model: list[int], cycle: int) -> dict[str, int | None]:
         """Inputs and registers of the cycle, by name; None for what is of no account."""

@@ -1,8 +1,9 @@
 """Looks inside a component, so that claims can speak of its registers and parts can be left out."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
 
 
 class Inside:
@@ -50,3 +51,19 @@ class Inside:
         component, _ = self.module._named_submodules.pop(name)
         component._MustUse__used = True
         return component
+
+
+class Anything:
+    """Inputs that stand for all that components drive which have been cut out: `members` for the signature of the
+    component that cuts them out, in which `drive` connects them."""
+
+    def __init__(self, **components: wiring.Component):
+        self._driven = {}
+        for name, component in components.items():
+            for path, member, signal in component.signature.flatten(component):
+                if member.flow is Out:
+                    self._driven["_".join(map(str, (name, *path)))] = signal
+        self.members = {name: In(Value.cast(signal).shape()) for name, signal in self._driven.items()}
+
+    def drive(self, m: Module, owner: wiring.Component) -> None:
+        m.d.comb += [Value.cast(signal).eq(getattr(owner, name)) for name, signal in self._driven.items()]

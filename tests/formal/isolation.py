@@ -19,7 +19,9 @@ from dataclasses import replace
 from amaranth.hdl import Array, Assume, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
+from contracts import Lookups, Walks
 from inside import Inside
+from l1_tlb import Entries, canonical
 from prove import claim
 
 import entresol.mmu.mmu
@@ -70,8 +72,6 @@ class Asked(data.Struct):
     """What is remembered of a side's requests."""
 
     who: Who  # in force at the last lookup
-    void: 1  # what was looked up is no more to be asked the walker for
-    was_valid: 1
     filled: 1  # a translation has been loaded since
 
 
@@ -215,24 +215,19 @@ class Isolation(wiring.Component):
         ]
 
         # Requesters
-        self._asked = {}
+        self._asked, self._lookups = {}, {}
         for side, port in (("i", self.i), ("d", self.d)):
             mode = port.lookup.mode
-            asked = Signal(Asked, name=f"asked_{side}", init={"void": 1})
-            void = asked.void | changed | (asked.was_valid & ~port.walk_valid)
+            self._lookups[side] = lookups = Lookups(m, port, changed, f"{side}_lookups")
             m.d.comb += [
                 Assume(mode.priv.as_value() != 2),
                 Assume(~(mode.v & (mode.priv == Priv.M))),
-                Assume(~(port.walk_valid & void & ~port.lookup_en)),
-                Assume(~(port.walk_valid & port.lookup_en) | port.walk_done),
+                *(Assume(condition) for condition in lookups.requester.values()),
             ]
-            m.d.sync += [
-                asked.was_valid.eq(port.walk_valid & ~port.lookup_en),
-                asked.void.eq(~port.lookup_en & (void | port.walk_valid & port.walk_done)),
-            ]
+            claim(m, f"{side}_walks_take_time", lookups.mmu["walks_take_time"])
+            self._asked[side] = asked = Signal(Asked, name=f"asked_{side}")
             with m.If(port.lookup_en):
                 m.d.sync += [asked.who.eq(now), asked.filled.eq(0)]
-            self._asked[side] = asked
 
         # Memory
         ppn = self.ptw_addr[12:]
@@ -252,6 +247,7 @@ class Isolation(wiring.Component):
 
     def _l1_claims(self, m, side):
         tlb, memory, asked, name = self._l1[side], self._memories[f"{side}tlb"], self._asked[side], f"{side}tlb"
+        void, was_valid = self._lookups[side].void, self._lookups[side].was_valid
         (read,), (write,) = memory.read_ports, memory.write_ports
         port, part = getattr(self, side), tlb.component
         number = memory.depth
@@ -274,37 +270,22 @@ class Isolation(wiring.Component):
         ]
 
         # Entries belong to whom the registers say
-        valid, large, overlap_q = tlb["valid"], tlb["large"], tlb["overlap_q"]
-        index_q, match_q, usable_q = tlb["index_q"], tlb["match_q"], tlb["usable_q"]
-        tags = [tlb[f"tag{i}"] for i in range(number)]
-        classes = [tlb[f"class{i}"] for i in range(number)]
+        entries = Entries(tlb, number)
         held = data.View(HELD, self._mmu["held_v1"])
         held_who = Cat(held.s2, held.vmid == self.vmid)
         for i in range(number):
-            owned = ~valid[i] | (classes[i] != Class.V1) | (virtual[i] & (content[i].as_value() == held_who))
-            claim(m, f"{name}_owner{i}", owned)
+            guests = entries.valid[i] & (entries.classes[i] == Class.V1)
+            claim(m, f"{name}_owner{i}", ~guests | (virtual[i] & (content[i].as_value() == held_who)))
 
-        # At most one answers
-        def overlap(i, j):
-            return (classes[i] == classes[j]) & (tags[i][9:] == tags[j][9:]) & (
-                large[i] | large[j] | (tags[i][:9] == tags[j][:9]))
-
-        for i in range(number):
-            claim(m, f"{name}_alone{i}", ~Cat(valid[i] & valid[j] & overlap(i, j) for j in range(i)).any())
-        top = self._config.va_bits
-        page = part.asked.vaddr[12 : top + 1]
-        own_class = Mux(part.asked.mode.priv == Priv.M, Class.M, Mux(part.asked.mode.v, Class.V1, Class.V0))
-        for i in range(number):
-            near = valid[i] & (classes[i] == own_class) & (tags[i][9:] == page[9:]) & self.canonical(part.asked)
-            same = near & (large[i] | (tags[i][:9] == page[:9]))
-            going = tlb["spent"] if i == 0 else 0  # it will be gone before anything is filled
-            claim(m, f"{name}_known{i}", asked.filled | going | (
-                (~near | overlap_q[i]) & (~same | (match_q & (index_q == i)))))
-        claim(m, f"{name}_asked_since", ~asked.filled | asked.void | asked.was_valid
+        # At most one answers, as `l1_tlb.py` proves with what is claimed here
+        m.d.comb += [Assume(entries.apart(i, j)) for i in range(number) for j in range(i)]
+        claim(m, f"{name}_filled_once", ~write.en
+              | port.walk_valid & ~port.lookup_en & ~asked.filled & canonical(self._config, part.asked))
+        claim(m, f"{name}_asked_since", ~asked.filled | void | was_valid
               & self._walker.ongoing("DONE") & self._walker["alive"] & (self._walker["data_side"] == (side == "d")))
-        claim(m, f"{name}_in_force", asked.void | (asked.who == self._past_who))
+        claim(m, f"{name}_in_force", void | (asked.who == self._past_who))
         claim(m, f"{name}_mode", ~(part.asked.mode.v & (part.asked.mode.priv == Priv.M)))
-        answers = match_q & usable_q & part.asked.mode.v
+        answers = tlb["match_q"] & tlb["usable_q"] & part.asked.mode.v
         claim(m, f"{name}_matched", ~answers | (found_virtual & (found == asked.who)))
 
         # What it is all about
@@ -315,10 +296,6 @@ class Isolation(wiring.Component):
                     Mux((part.asked.access == Access.FETCH) | part.asked.hlvx, self.may_execute,
                         self.may_read | self.ctx.mxr & self.may_execute))
         claim(m, f"{name}_rights", ~guest | (result.paddr[12:] != self.page) | right)
-
-    def canonical(self, lookup):
-        upper = lookup.vaddr[self._config.va_bits :]
-        return upper.all() | ~upper.any()
 
     def _walker_claims(self, m):
         walker, l2 = self._walker, self._l2
@@ -343,7 +320,7 @@ class Isolation(wiring.Component):
         theirs = Mux(data_side, self._l1["d"].component.asked.as_value(), self._l1["i"].component.asked.as_value())
         claim(m, "walk_of_side", idle | ~alive | (theirs == lookup))
         past_probe = within("READ", "CHECK", "LEAF", "UPDATE", "RETRY", "FINISH") | within("PROBE") & stage2
-        claim(m, "walk_canonical", ~(alive & past_probe) | self.canonical(asked))
+        claim(m, "walk_canonical", ~(alive & past_probe) | canonical(self._config, asked))
 
         # The second level's answers
         probed = data.View(key_layout(self._config), l2["asked_key"])
@@ -387,6 +364,9 @@ class Isolation(wiring.Component):
         covered = Mux(leaf2.large, page_of[9:] == self.page[9:], watched)
         claim(m, "finish", ~finishing | in_guest(page_of, who.known)
               & (~covered | self.within_rights(leaf2.r, leaf2.w, leaf2.x)))
+
+        for name, condition in Walks(m, self).conditions.items():
+            claim(m, name, condition)
 
         # What it is all about
         request = self.ptw_valid & guest

