@@ -465,6 +465,29 @@ static void virtual_machines(void) {
     csr_write(vsatp, ATP(vs_root));
     *pte_at(vs_root, WINDOW, 0) = PTE(GUEST_PAGE, bits);
     fence_all();
+    // what is global for a guest is not so for another one, and goes with the guest's other translations
+    *pte_at(vs_root, WINDOW, 0) = PTE(GUEST_PAGE, bits | PTE_G);
+    static const u64 ids[] = {0, 1, 0x2001};
+    for (int i = 0; i < 9; i++) {
+        u64 first = ids[i / 3], second = ids[i % 3];
+        if (first == second) continue;
+        context("global pages, VMIDs", first, second);
+        *pte_at(g_root, GUEST_PAGE, 0) = PTE(data[0], bits | PTE_U);
+        *pte_at(other, GUEST_PAGE, 0) = PTE(data[1], bits | PTE_U);
+        csr_write(hgatp, ATP_ID(g_root, first));
+        fence_all();
+        equal(try(VS, READ, WINDOW + 8)->a0, 11);
+        csr_write(hgatp, ATP_ID(other, second));
+        equal(try(VS, READ, WINDOW + 8)->a0, 22);
+        *pte_at(other, GUEST_PAGE, 0) = PTE(data[0], bits | PTE_U);
+        __asm__ volatile("hfence.gvma zero, %0" : : "r"(second) : "memory");
+        equal(try(VS, READ, WINDOW + 8)->a0, 11);
+        *pte_at(other, GUEST_PAGE, 0) = PTE(data[1], bits | PTE_U);
+        __asm__ volatile("hfence.gvma %0, %1" : : "r"(GUEST_PAGE >> 2), "r"(second) : "memory");
+        equal(try(VS, READ, WINDOW + 8)->a0, 22);
+    }
+    *pte_at(vs_root, WINDOW, 0) = PTE(GUEST_PAGE, bits);
+    fence_all();
     // hgatp: the root is aligned to 16 KiB, the VMID has 14 bits
     context("hgatp", 0, 0);
     csr_write(hgatp, SV39 | 0x3ffful << 44 | 0x80003);

@@ -732,6 +732,8 @@ def test_events():
 
     async def main(ctx):
         await bench.translate(0x1000, LOAD, S, 1)
+        await ctx.tick()
+        assert bench.events["l2tlb_miss"] == 1 and bench.events["itlb_miss"] == 0
         await bench.translate(0x1000, FETCH, S, 1)
         await bench.translate(0x1000, LOAD, S, 1)
         assert bench.events == {
