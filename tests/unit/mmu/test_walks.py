@@ -724,6 +724,36 @@ def test_superpages_and_pages_never_overlap():
             assert answer.paddr in ((DATA + 0x777) << 12, (DATA & ~511) + 1 << 12)
 
 
+@pytest.mark.parametrize("level", [0, 1, 2])
+@pytest.mark.parametrize("access", [LOAD, STORE])
+def test_what_a_fetch_has_found_serves_loads_and_stores(access, level):
+    config, machine, tables = native()
+    tables.map(machine.satp, 0x4000_0000, 0 if level == 2 else DATA & ~511, level=level)
+
+    @simulate(config, machine)
+    async def _(bench):
+        assert (await bench.translate(0x4000_0000, FETCH, S)).reads == 3 - level
+        assert (await bench.translate(0x4000_0000, access, S)).reads == 0
+
+
+@pytest.mark.parametrize("access", [LOAD, FETCH])
+def test_a_fence_by_any_address_of_a_superpage_is_enough(access):
+    config, machine, tables = native()
+    entry = tables.map(machine.satp, 0x4000_0000, DATA & ~511, level=1)
+    other = FETCH if access == LOAD else LOAD
+
+    @simulate(config, machine)
+    async def _(bench):
+        for page in range(1, 4):
+            frame = (DATA & ~511) + (page << 9)
+            await bench.translate(0x4000_1000, access, S)
+            await bench.translate(0x4000_2000, other, S)
+            machine.memory[entry] = frame << 10 | ALL
+            await bench.fence(FenceOp.SFENCE_VMA, addr=0x4000_1000)
+            for kind in (access, other):
+                assert (await bench.translate(0x4000_2000, kind, S)).paddr == frame + 2 << 12
+
+
 def test_events():
     config, machine, host, tables = guest()
     guest_map(machine, host, tables, 0x1000, DATA)
