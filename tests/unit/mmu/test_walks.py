@@ -128,14 +128,16 @@ def test_abandoned_fetch_walk(latency):
     config, machine, tables = native()
     tables.map(machine.satp, 0x1000, DATA)
     tables.map(machine.satp, 0x2000, DATA + 1)
+    machine.memory[(machine.satp.ppn << 12) + 8 * 5] = (1 << 43) << 10 | V_  # a table where there is nothing
 
     @simulate(config, machine, latency=latency)
     async def _(bench):
         ctx, port = bench.ctx, bench.dut.i
         for delay in range(22):
-            for target, expected in ((0x2000, DATA + 1), (0x5000, None)):
+            for first, target, expected in ((0x1000, 0x2000, DATA + 1), (0x1000, 0x5000, None),
+                                            (5 << 30, 0x2000, DATA + 1)):  # fmt: skip
                 await bench.fence(FenceOp.SFENCE_VMA)
-                assert not await bench.lookup(0x1000, FETCH, S)
+                assert not await bench.lookup(first, FETCH, S)
                 ctx.set(port.walk_valid, 1)
                 for _ in range(delay):
                     if ctx.get(port.walk_done):
