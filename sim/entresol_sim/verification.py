@@ -108,20 +108,25 @@ def _rules(rules: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 def _fuzz(campaigns: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "## Random programs in lockstep"
     yield _table(
-        ("reference", "configuration", "seeds", "steps compared", "instructions", "mode switches", "unexplained"),
+        ("reference", "configuration", "seeds", "steps compared", "instructions", "mode switches",
+         "ended by a deviation", "unexplained"),
         [(row["reference"], row["configuration"], f"{row['first_seed']} to {row['first_seed'] + row['programs'] - 1}",
-          *(_number(row[key]) for key in ("compared", "instructions", "mode_switches", "unexplained")))
-         for row in campaigns],
-        4,
+          *(_number(row[key]) for key in ("compared", "instructions", "mode_switches")),
+          _number(sum(row["ended_by_deviation"].values())), _number(row["unexplained"])) for row in campaigns],
+        5,
     )  # fmt: skip
     yield "Steps by mode:"
     modes = sorted({mode for row in campaigns for mode in row["modes"]})
-    yield _table(("reference", *modes),
-                 [(row["reference"], *(_number(row["modes"].get(mode, 0)) for mode in modes)) for row in campaigns],
-                 len(modes))  # fmt: skip
+    yield _table(
+        ("reference", "configuration", *modes),
+        [(row["reference"], row["configuration"], *(_number(row["modes"].get(mode, 0)) for mode in modes))
+         for row in campaigns],
+        len(modes),
+    )  # fmt: skip
     yield (
-        "A step is an instruction or a trap. *Unexplained* are programs with a difference that no known deviation of "
-        "the reference accounts for. See [Comparing with QEMU](../user/lockstep.md)."
+        "A step is an instruction or a trap. *Ended by a deviation* are programs whose flow came to depend on a known "
+        "deviation of the reference: they were compared up to there. *Unexplained* are those with a difference that "
+        "no deviation accounts for. See [Comparing with QEMU](../user/lockstep.md)."
     )
 
 
