@@ -1,6 +1,7 @@
 """Mutants that no test can notice, each with the reason why."""
 
 _SELECT = "privileged/interrupt_select.py InterruptSelect.elaborate: "
+_COMMIT = "privileged/commit.py Commit.elaborate: "
 
 _REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
@@ -20,6 +21,27 @@ _REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "Equivalent: only entries of a first stage that translates are fractured. Their addresses are canonical, so "
         "that the two uppermost bits agree.",
         ("mmu/l2tlb.py L2Tlb.elaborate: self.key.addr[-1] -> the one after self.key.addr[-1]",),
+    ),
+    (
+        "Equivalent: what is probed beyond the last level, or where nothing from the second level is to be used, is "
+        "answered after the state has been left, and cancelled.",
+        ("mmu/walker.py Walker.elaborate: l2.probe_en.eq((probe_level <= limit) & ~careful) -> l2.probe_en.eq(-1)",),
+    ),
+    (
+        "Right, but a waste of entries: the second level would keep 4 KiB pieces of large pages as well, marked as "
+        "fractured like all pieces, so that fences reach them.",
+        ("mmu/walker.py Walker.elaborate: final.fill.large -> the field after final.fill.large",),
+    ),
+    (
+        "Equivalent: MRET does not exist where V = 1.",
+        ("privileged/csr_file.py CsrFile._xret: self.xret_valid & ~is_mret -> self.xret_valid #2",),
+    ),
+    (
+        "Equivalent: of an interrupt the CSR file takes GVA as zero, whatever it is given.",
+        (
+            f"{_COMMIT}~interrupt & Mux(trap_memory, memory_fault.v, (pc_tval | i.misaligned) & csr.mode.v) -> "
+            "Mux(trap_memory, memory_fault.v, (pc_tval | i.misaligned) & csr.mode.v)",
+        ),
     ),
 )
 
