@@ -33,7 +33,7 @@ def trap(cause: int | None, target=M, mode=M, raw=_LD, **more) -> Step:
     return Step(0, mode, raw, cause, target=target, **more)
 
 
-NO = trap(None)
+NO, IN_VS = trap(None), trap(None, mode=VS)
 #: By deviation: a difference that comes from it, and one that does not though it is similar.
 RECOGNISED = {
     "faulting portion": [
@@ -133,7 +133,7 @@ RECOGNISED = {
         (Difference("trap", "", "", ""), context(trap(2), NO, "sfence.w.inval")),
     ],
     "TSR": [
-        (Difference("trap", "", "", ""), context(trap(None, mode=VS), trap(2), "sret")),
+        (Difference("trap", "", "", ""), context(IN_VS, trap(2), "sret")),
         (Difference("trap", "", "", ""), context(trap(None, mode=HS), trap(2), "sret")),
     ],
     "CTZW": [
@@ -167,6 +167,10 @@ RECOGNISED = {
     "absent counters": [
         (Difference("trap", "", "", ""), context(NO, trap(2), "csrrs", "mhpmevent31")),
         (Difference("trap", "", "", ""), context(NO, trap(2), "csrrs", "mcounteren")),
+    ],
+    "vsie": [
+        (Difference("reg", 5, 0x202, 0x200), context(IN_VS, NO, "csrrs", "vsie", csrs={"mideleg": 0x600})),
+        (Difference("reg", 5, 0x202, 0x200), context(IN_VS, NO, "csrrs", "vsie", csrs={"mideleg": 0x602})),
     ],
     "MPV": [
         (Difference("mode", "", "M", "7"), context(NO, NO)),
@@ -220,6 +224,13 @@ def read(csr: int) -> Op:
     return Op("csrrs", rd=6, csr=csr)
 
 
+def enter(label: int, mstatus: int) -> list[Op]:
+    """MRET to a block."""
+    return [Op("la", rd=7, target=Label(label)), Op("csrrw", rs1=7, csr=MEPC), *write(MSTATUS, mstatus), Op("mret")]
+
+
+_OPEN = [*write(0x3B0, 0x1FFF_FFFF), *write(0x3A0, 0x1F)]
+_VS = 1 << 39 | 1 << 11
 #: By deviation, what shows it, in M-mode.  Trap handlers read mstatus, mtval and mtval2 and end the program.
 SHOWN = {
     "guest external interrupts": [read(MIDELEG)],
@@ -233,6 +244,7 @@ SHOWN = {
         *write(MSTATUS, 1 << 39 | 3 << 11), Op("mret"),
     ],
     "vsip": [*write(HIDELEG, 0x444), *write(HVIP, 0x40), read(VSIP)],
+    "vsie": [*_OPEN, *write(MIDELEG, 0), *write(HIDELEG, 0x400), *write(0x304, 0x400), *enter(4, _VS)],
     "misa.B": [read(MISA)],
     "mip and hvip": [*write(HVIP, 0x440), *write(0x344, 0)],
     "envcfg": [*write(MENVCFG, 1 << 61), read(MENVCFG)],
@@ -252,23 +264,15 @@ def store(address: int, value: int) -> list[Op]:
     return [*load_immediate(5, value), *load_immediate(7, address), Op("sd", rs1=7, rs2=5)]
 
 
-def leave(mstatus: int) -> list[Op]:
-    """MRET to the end of the program."""
-    return [Op("la", rd=7, target=Label(1)), Op("csrrw", rs1=7, csr=MEPC), *write(MSTATUS, mstatus), Op("mret")]
-
-
-_OPEN = [*write(0x3B0, 0x1FFF_FFFF), *write(0x3A0, 0x1F)]
 _TABLE, _ABSENT = 0x8010_0000, 0xC000_0000
 _G_STAGE = write(0x680, 8 << 60 | _TABLE >> 12)
 #: Programs that show others that random programs stay clear of, and the traps of both sides or a register and its
 #: values: nothing excuses the difference.
 UNEXCUSED = {
     "hvip.VSTIP": ([*write(HVIP, 0x40), *write(VSTIMECMP, _NOWHERE), read(HVIP)], (6, 0x40, 0)),
-    "MPRV": ([*_OPEN, *leave(1 << 17)], ("mstatus", 0xA_0000_0080, 0xA_0002_0080)),
+    "MPRV": ([*_OPEN, *enter(1, 1 << 17)], ("mstatus", 0xA_0000_0080, 0xA_0002_0080)),
     "TVM": (
-        [*_OPEN, Op("la", rd=7, target=Label(3)), Op("csrrw", rs1=7, csr=MEPC), *write(MSTATUS, 1 << 20 | 1 << 11),
-         Op("mret")],
-        (2, None),
+        [*_OPEN, *enter(3, 1 << 20 | 1 << 11)], (2, None),
     ),
     "MXR": (
         [*_OPEN, *store(_TABLE + 16, 2 << 28 | 0xD9), *_G_STAGE, *write(VSSTATUS, 1 << 19),
@@ -297,6 +301,7 @@ def run(lockstep, ops):
         Block(1, last),
         Block(2, [read(MSTATUS), read(MTVAL), read(MTVAL2), *last]),
         Block(3, [read(0x680), *last]),
+        Block(4, [read(0x104), *last]),
     ]
     return lockstep.compare(Image("x", blocks).program(), 10_000)
 

@@ -18,8 +18,8 @@ UNCOMPARED = frozenset(
         *(f"{prefix}hpmcounter{number}" for prefix in ("m", "") for number in range(3, 32)),
     )
 )
-#: Where the time and mtimecmp are loaded from.
-CLINT = range(0x200_0000, 0x201_0000)
+#: Where what is loaded is each machine's own: the boot ROM; the time and mtimecmp.
+_OWN = (range(0x1000, 0x1_0000), range(0x200_0000, 0x201_0000))
 #: Registers that show parts of the same bits: after a write to one, what is known of the others is outdated.
 _GROUPS = (
     {"mstatus", "sstatus"}, {"mie", "sie", "hie", "vsie"}, {"mip", "sip", "hip", "hvip", "vsip"},
@@ -413,8 +413,10 @@ class _Comparison:
             consequence = self._tainted if kind in ("pc", "mode") else depends
             if consequence is None and kind in ("trap", "csr", "store") and any(d.kind == "pc" for d in found):
                 consequence = self._tainted
-            if kind == "reg" and (context.csr in UNCOMPARED or (step.load is not None and step.load[0] in CLINT)):
+            if kind == "reg" and context.csr in UNCOMPARED:
                 consequence = "counter"
+            elif kind == "reg" and step.load is not None and any(step.load[0] in area for area in _OWN):
+                consequence = "device"
             if consequence is None and both_trap and kind in ("csr", "tval"):
                 consequence = self._loose_csrs.get(f"{PREFIX[step.target or 0]}cause")
             if consequence is None:

@@ -332,6 +332,12 @@ def _order(difference: Difference, context: Context) -> bool:
     return bool(here and there and here & there & INTERRUPT and there < here)
 
 
+def _vsie(difference: Difference, context: Context) -> bool:
+    if difference.kind != "reg" or context.csr != "vsie" or context.core.mode != VS:
+        return False
+    return difference.reference == difference.core & context.csrs.get("mideleg", 0)  # type: ignore[operator]
+
+
 def _hlvx(difference: Difference, context: Context) -> bool:
     return context.row.startswith("hlvx") and context.core.trap is None and context.reference.trap in (5, 13, 21)
 
@@ -459,6 +465,10 @@ QEMU = (
     Deviation(
         "vsip", "vsip shows VSSIP only", ("vsip_vsie_sti", "vsip_vsie_sei"), "It shows what hideleg delegates.", _QEMU,
         bits={"vsip": 0x220},
+    ),
+    Deviation(
+        "vsie", "sie as VS-mode reads it shows what mideleg delegates", ("vsip_vsie_ssi", "vsip_vsie_sti",
+        "vsip_vsie_sei"), "It shows what hideleg delegates.", _QEMU, _vsie,
     ),
     Deviation(
         "vsstatus.SXL", "bits 35:34 of vsstatus are not zero", ("vsstatus_sz",), "These bits belong to mstatus only.",
