@@ -8,7 +8,7 @@ from entresol_sim.lockstep.assembler import encode
 from entresol_sim.lockstep.compare import Context, Deviation, Difference, responsible
 from entresol_sim.lockstep.deviations import CHOICES, DEVIATIONS, QEMU, SPIKE
 from entresol_sim.lockstep.layout import Block, Image, Label, Op, load_immediate
-from entresol_sim.lockstep.steps import HS, INTERRUPT, VS, M, Step, U
+from entresol_sim.lockstep.steps import HS, INTERRUPT, VS, M, Step, Store, U
 
 BY_NAME = {deviation.name: deviation for deviation in (*QEMU, *SPIKE)}
 
@@ -151,6 +151,12 @@ RECOGNISED = {
     "SC": [
         (Difference("store", "", "", ""), context(Step(0, regs={5: 0}), Step(0, regs={5: 1}), "sc.d")),
         (Difference("store", "", "", ""), context(Step(0, regs={5: 1}), Step(0, regs={5: 0}), "sc.d")),
+    ],
+    "masked addresses": [
+        (Difference("store", "", "", ""), context(Step(0, stores=(Store(1, 1, 0, 2),)),
+                                                  Step(0, stores=(Store(1 | 1 << 57, None, 0, 2),)))),
+        (Difference("store", "", "", ""), context(Step(0, stores=(Store(1, 1, 0, 2),)),
+                                                  Step(0, stores=(Store(1 | 1 << 47, None, 0, 2),)))),
     ],
     "page tables": [
         (Difference("trap", "", "", ""), context(trap(15), NO)),

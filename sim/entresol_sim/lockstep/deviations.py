@@ -16,6 +16,7 @@ _SGEI, _PBMTE = 1 << 12, 1 << 62
 _PMP_ADDRESS = max(region.end for region in VIRT_REGIONS) - 1 >> 1  # all bits, the topmost of which says beyond
 #: Registers of PMP entries that a machine with 16 does not have.
 FURTHER_PMP = frozenset((*(f"pmpcfg{number}" for number in range(4, 16)), *(f"pmpaddr{n}" for n in range(16, 64))))
+_UNMASKED = (1 << 48) - 1  # the bits of an address that no pointer masking replaces
 _SIZES = {"h": 2, "w": 4, "d": 8}  # by the letter in the name of a load or store
 _XTVAL = ("mtval", "stval", "vstval")
 _GUEST_PAGE_FAULTS = (20, 21, 23)
@@ -193,12 +194,23 @@ def _sv57(difference: Difference, context: Context) -> bool:
     return there >> 60 == 10 and here >> 60 != 10
 
 
+def _tagged(difference: Difference, context: Context) -> bool:
+    core, reference = context.core.stores, context.reference.stores
+    return difference.kind == "store" and [s._replace(vaddr=s.vaddr & _UNMASKED, paddr=None) for s in core] == [
+        s._replace(vaddr=s.vaddr & _UNMASKED) for s in reference
+    ]
+
+
 SPIKE = (
     *CHOICES,
     *_OPTIONS,
     Deviation(
         "block address", "of a cache block operation that faults, xtval has the address of the block",
         ("mtval_vaddr_wr1",), "xtval holds the effective address, which is rs1.", _ALL, _block_tval,
+    ),
+    Deviation(
+        "masked addresses", "the address of a store is told as it was before pointer masking", (),
+        "This is what the log shows, not what is done.", _ALL, _tagged, ends=True,
     ),
     Deviation(
         "state enables", "bits 0 and 60 of state enables exist", ("stateen_unimplemented_state_roz",),
