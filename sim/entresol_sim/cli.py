@@ -59,10 +59,19 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    # To argparse a list of files is complete at the first option that follows; the others are left over.
+    parsed, others = parser().parse_known_args(arguments)
+    if not hasattr(parsed, "files") or any(other.startswith("-") for other in others):
+        return parser().parse_args(arguments)  # tells what is wrong, if anything
+    parsed.files += others
+    return parsed
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with `arguments` (default: those of the process); returns the exit status."""
     try:
-        parsed = parser().parse_args(arguments)
+        parsed = _parse(arguments)
         status = parsed.function(parsed)
         sys.stdout.flush()
         return status

@@ -140,3 +140,10 @@ def test_verilog_for_event_driven_simulators(capsys, tmp_path):
     text = path.read_text()
     assert "module entresol_core(" in text and "always @(posedge clk)" in text
     assert "always_comb" not in text and "always @*" not in text
+
+
+@pytest.mark.parametrize("command", [["run"], ["build", "ulx3s-85f"]])
+def test_files_may_follow_options(command, program, capsys):
+    files = [program] if command == ["run"] else []
+    error = refused(capsys, *command, *files, "--config", "small", "missing.elf")
+    assert "missing.elf" in error and "unrecognized" not in error
