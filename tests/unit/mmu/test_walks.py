@@ -759,6 +759,7 @@ def test_a_fence_by_any_address_of_a_superpage_is_enough(access):
 def test_events():
     config, machine, host, tables = guest()
     guest_map(machine, host, tables, 0x1000, DATA)
+    guest_map(machine, host, tables, 0x2000, DATA + 1)
     bench = Bench(config, machine)
     bench.count_events = True
 
@@ -771,5 +772,8 @@ def test_events():
         assert bench.events == {
             "itlb_miss": 1, "dtlb_miss": 1, "l2tlb_miss": 1, "walk_read": len(bench.reads), "walk_vs_stage": 3,
             "walk_g_stage": len(bench.reads) - 3}  # fmt: skip
+        await bench.translate(0x2000, LOAD, S, 1)
+        await ctx.tick()
+        assert bench.events["l2tlb_miss"] == bench.events["dtlb_miss"] == 2
 
     bench.run(main)
