@@ -33,6 +33,15 @@ _REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("mmu/walker.py Walker.elaborate: final.fill.large -> the field after final.fill.large",),
     ),
     (
+        "Right, but a waste of entries: the ways change places, so that an entry that should be replaced stays beside "
+        "the new one.",
+        ("mmu/l2tlb.py L2Tlb.elaborate: self.way == way -> self.way == way + 1",),
+    ),
+    (
+        "Right, but slower: reading a PMP register would empty the TLBs, as writing it has to.",
+        (f"{_COMMIT}csr_writes & csr.csr_fence -> csr.csr_fence",),
+    ),
+    (
         "Equivalent: MRET does not exist where V = 1.",
         ("privileged/csr_file.py CsrFile._xret: self.xret_valid & ~is_mret -> self.xret_valid #2",),
     ),
