@@ -317,6 +317,13 @@ static void fetch_over_two_pages(void) {
     context("instruction over two pages", 0, 0);
     *pte_at(g_root, GUEST_PAGE, 0) = PTE(data[0], bits | PTE_U);
     *pte_at(g_root, GUEST_PAGE + PAGE, 0) = PTE(data[1], bits | PTE_U);
+    // divisions, during which the next page is looked for
+    for (int i = 1020; i < 1024; i++) ((u32 *)data[0])[i] = 0x02a5c633;  // div a2, a1, a0
+    ((u32 *)data[1])[0] = 0x4d200893;                                    // li a7, DONE
+    ((u32 *)data[1])[1] = ECALL;
+    __asm__ volatile("fence.i" : : : "memory");
+    fence_all();
+    expect_success(VS, EXECUTE, WINDOW + PAGE - 16);
     ((u16 *)data[0])[2047] = 0x0893;  // li a7, DONE
     ((u16 *)data[1])[0] = DONE << 4;
     ((u16 *)data[1])[1] = 0x0073;  // ecall

@@ -122,10 +122,11 @@ def test_fence_during_a_fetch_walk():
             assert answer.paddr == DATA + 1 << 12, delay
 
 
-@pytest.mark.parametrize("latency", (1, 3))
-def test_abandoned_fetch_walk(latency):
+@pytest.mark.parametrize("latency, pmp_entries", [(1, 0), (3, 0), (1, 16)])
+def test_abandoned_fetch_walk(latency, pmp_entries):
     """A redirect abandons a walk at any time: nothing of it reaches the next request, which is answered right."""
-    config, machine, tables = native()
+    config, machine, tables = native(pmp_entries=pmp_entries)
+    machine.pmp = [*[Pmp()] * 15, Pmp(7, 3, False, (1 << 54) - 1)][:pmp_entries]  # takes longer than memory
     tables.map(machine.satp, 0x1000, DATA)
     tables.map(machine.satp, 0x2000, DATA + 1)
     machine.memory[(machine.satp.ppn << 12) + 8 * 5] = (1 << 43) << 10 | V_  # a table where there is nothing
@@ -136,7 +137,7 @@ def test_abandoned_fetch_walk(latency):
         for delay in range(22):
             for first, target, expected in ((0x1000, 0x2000, DATA + 1), (0x1000, 0x5000, None),
                                             (5 << 30, 0x2000, DATA + 1)):  # fmt: skip
-                await bench.fence(FenceOp.SFENCE_VMA)
+                await bench.fence_all()
                 assert not await bench.lookup(first, FETCH, S)
                 ctx.set(port.walk_valid, 1)
                 for _ in range(delay):
