@@ -25,7 +25,10 @@ _REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "Equivalent: what is probed beyond the last level, or where nothing from the second level is to be used, is "
         "answered after the state has been left, and cancelled.",
-        ("mmu/walker.py Walker.elaborate: l2.probe_en.eq((probe_level <= limit) & ~careful) -> l2.probe_en.eq(-1)",),
+        (
+            "mmu/walker.py Walker.elaborate: l2.probe_en.eq((probe_level <= limit) & ~careful) -> l2.probe_en.eq(-1)",
+            "mmu/walker.py Walker.elaborate: (probe_level <= limit) & ~careful -> (probe_level <= limit) | ~careful",
+        ),
     ),
     (
         "Right, but a waste of entries: the second level would keep 4 KiB pieces of large pages as well, marked as "
@@ -40,6 +43,22 @@ _REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "Right, but slower: reading a PMP register would empty the TLBs, as writing it has to.",
         (f"{_COMMIT}csr_writes & csr.csr_fence -> csr.csr_fence",),
+    ),
+    (
+        "Right, but slower: translations of V = 0 would be found only while the same guest is chosen.",
+        ("mmu/walker.py Walker.elaborate: Mux(v, ctx.hgatp.vmid, 0) -> ctx.hgatp.vmid",),
+    ),
+    (
+        "Right, but slower: the first level would not keep global pages when the address space changes.",
+        ("mmu/tlb.py L1Tlb.elaborate: glob.eq(self.fill.fill.glob) -> (nothing)",),
+    ),
+    (
+        "Equivalent: what has been probed after the entry that serves is answered while nobody looks.",
+        ("mmu/walker.py Walker.elaborate: l2.cancel.eq(1) -> l2.cancel.eq(0) #2",),
+    ),
+    (
+        "Equivalent: fences by ASID or VMID reach the translations of all, and no part looks at the number.",
+        (f"{_COMMIT}self.fence.id.eq(i.id) -> self.fence.id.eq(0)",),
     ),
     (
         "Equivalent: MRET does not exist where V = 1.",
