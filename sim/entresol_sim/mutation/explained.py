@@ -61,6 +61,11 @@ _REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (f"{_COMMIT}self.fence.id.eq(i.id) -> self.fence.id.eq(0)",),
     ),
     (
+        "Right: each page of a NAPOT range has its own entry, and a fence by address concerns that of the address alone. "
+        "The core removes what it has of the others, too.",
+        ("mmu/walker.py Walker.elaborate: (level != 0) | pte.n -> level != 0",),
+    ),
+    (
         "Equivalent: MRET does not exist where V = 1.",
         ("privileged/csr_file.py CsrFile._xret: self.xret_valid & ~is_mret -> self.xret_valid #2",),
     ),
