@@ -61,8 +61,8 @@ _REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (f"{_COMMIT}self.fence.id.eq(i.id) -> self.fence.id.eq(0)",),
     ),
     (
-        "Right: each page of a NAPOT range has its own entry, and a fence by address concerns that of the address alone. "
-        "The core removes what it has of the others, too.",
+        "Right: each page of a NAPOT range has its own entry, and a fence by address concerns that of the address "
+        "alone. The core removes what it has of the others, too.",
         ("mmu/walker.py Walker.elaborate: (level != 0) | pte.n -> level != 0",),
     ),
     (
