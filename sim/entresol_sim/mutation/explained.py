@@ -66,6 +66,11 @@ _REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("mmu/walker.py Walker.elaborate: (level != 0) | pte.n -> level != 0",),
     ),
     (
+        "Equivalent: the entry for one repetition only is gone before another is filled, since every fill is asked for by "
+        "a lookup, and the first lookup ends it.",
+        ("mmu/tlb.py L1Tlb.elaborate: m.If(slot == 0) -> always",),
+    ),
+    (
         "Equivalent: MRET does not exist where V = 1.",
         ("privileged/csr_file.py CsrFile._xret: self.xret_valid & ~is_mret -> self.xret_valid #2",),
     ),

@@ -757,6 +757,26 @@ def test_a_fence_by_any_address_of_a_superpage_is_enough(access):
                 assert (await bench.translate(0x4000_2000, kind, S)).paddr == frame + 2 << 12
 
 
+def test_a_fence_by_any_address_of_a_superpage_over_pages_is_enough():
+    """What the second level gives to the first is still known to be a piece of a superpage."""
+    config, machine, host, tables = guest()
+    blocks = [GuestTables.OFFSET + ((DATA & ~511) + (512 * i) << 12) for i in range(2)]
+    for i, block in enumerate(blocks):
+        for page in (1, 2):
+            host.map(machine.hgatp, block + (page << 12), DATA + 16 * i + page, ALL | UBIT)
+    entry = tables.map(machine.vsatp, 0x4000_0000, blocks[0] >> 12, level=1) - GuestTables.OFFSET
+
+    @simulate(config, machine)
+    async def _(bench):
+        for new in (1, 0):
+            await bench.translate(0x4000_2000, LOAD, S, 1)
+            await bench.translate(0x4000_2000, FETCH, S, 1)
+            machine.memory[entry] = blocks[new] >> 12 << 10 | ALL
+            await bench.fence(FenceOp.HFENCE_VVMA, addr=0x4000_1000)
+            for access in (LOAD, FETCH):
+                assert (await bench.translate(0x4000_2000, access, S, 1)).paddr == DATA + 16 * new + 2 << 12
+
+
 def test_events():
     config, machine, host, tables = guest()
     guest_map(machine, host, tables, 0x1000, DATA)
