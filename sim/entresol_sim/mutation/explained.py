@@ -66,8 +66,8 @@ _REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("mmu/walker.py Walker.elaborate: (level != 0) | pte.n -> level != 0",),
     ),
     (
-        "Equivalent: the entry for one repetition only is gone before another is filled, since every fill is asked for by "
-        "a lookup, and the first lookup ends it.",
+        "Equivalent: the entry for one repetition only is gone before another is filled, since every fill is asked for "
+        "by a lookup, and the first lookup ends it.",
         ("mmu/tlb.py L1Tlb.elaborate: m.If(slot == 0) -> always",),
     ),
     (
