@@ -36,7 +36,7 @@ def register(subparsers) -> None:
         "lockstep", help="compare a program with a reference", description=_DESCRIPTION, epilog=_EPILOG
     )
     parser.set_defaults(function=run)
-    parser.add_argument("programs", metavar="PROGRAM", nargs="+", help="ELF file")
+    parser.add_argument("files", metavar="PROGRAM", nargs="+", help="ELF file")
     add_config(parser)
     parser.add_argument(
         "--device-tree", action="store_true", help="pass the SoC's device tree on in a1, as boot code does for firmware"
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..lockstep.references import Lockstep
 
     config = find_config(arguments.config)
-    program, *others = (parse_elf(read_file(path), path) for path in arguments.programs)
+    program, *others = (parse_elf(read_file(path), path) for path in arguments.files)
     for other in others:
         program.segments.extend(other.segments)
     if arguments.device_tree:

@@ -142,8 +142,8 @@ def test_verilog_for_event_driven_simulators(capsys, tmp_path):
     assert "always_comb" not in text and "always @*" not in text
 
 
-@pytest.mark.parametrize("command", [["run"], ["build", "ulx3s-85f"]])
+@pytest.mark.parametrize("command", [["run"], ["lockstep"], ["build", "ulx3s-85f"]])
 def test_files_may_follow_options(command, program, capsys):
-    files = [program] if command == ["run"] else []
+    files = [] if command[0] == "build" else [program]
     error = refused(capsys, *command, *files, "--config", "small", "missing.elf")
     assert "missing.elf" in error and "unrecognized" not in error
