@@ -47,15 +47,8 @@ class FetchRequests(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.frontend = self._frontend.module
-        frontend, icache, part = self._frontend, self._icache, self._frontend.component
-        for name in self._ports:
-            ours, its = getattr(self, name), getattr(part, name)
-            if name == "axi":
-                wiring.connect(m, wiring.flipped(ours), its)
-            elif self.signature.members[name].flow == In:
-                m.d.comb += its.eq(ours)
-            else:
-                m.d.comb += ours.eq(its)
+        frontend, icache = self._frontend, self._icache
+        frontend.join(m, self, self._ports)
         self._anything.drive(m, self)
         for name, memory in self._memories.items():
             (read,) = memory.read_ports

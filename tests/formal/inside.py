@@ -1,5 +1,7 @@
 """Looks inside a component, so that claims can speak of its registers and parts can be left out."""
 
+from collections.abc import Iterable
+
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
@@ -51,6 +53,18 @@ class Inside:
         component, _ = self.module._named_submodules.pop(name)
         component._MustUse__used = True
         return component
+
+    def join(self, m: Module, owner: wiring.Component, names: Iterable[str]) -> None:
+        """Makes these ports of the component, which is inside `owner`, the owner's of the same names."""
+        for name in names:
+            ours, its = getattr(owner, name), getattr(self.component, name)
+            member = owner.signature.members[name]
+            if member.is_signature:
+                wiring.connect(m, wiring.flipped(ours), its)
+            elif member.flow == In:
+                m.d.comb += its.eq(ours)
+            else:
+                m.d.comb += ours.eq(its)
 
 
 class Anything:

@@ -62,15 +62,7 @@ class LsuRequests(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.lsu = self._lsu.module
-        part = self._lsu.component
-        for name in self._ports:
-            ours, its = getattr(self, name), getattr(part, name)
-            if name == "axi":
-                wiring.connect(m, wiring.flipped(ours), its)
-            elif self.signature.members[name].flow == In:
-                m.d.comb += its.eq(ours)
-            else:
-                m.d.comb += ours.eq(its)
+        self._lsu.join(m, self, self._ports)
         for name in ("page", "set", "rights", "walk_rights"):
             constant(m, getattr(self, name))
         self._memories(m)

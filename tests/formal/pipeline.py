@@ -6,7 +6,6 @@ The proofs of those three (`lsu_requests.py`, `fetch_requests.py`, `isolation.py
 import legal
 from amaranth.hdl import Assume, Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.wiring import Out
 from inside import Anything, Inside
 from prove import claim
 
@@ -36,23 +35,14 @@ class Pipeline(wiring.Component):
         self._anything = Anything(**self._cut)
         members = {name: member for name, member in core.component.signature.members.items()
                    if name != "retire" and name != "events"}
+        self._ports = list(members)
         super().__init__({**members, **self._anything.members})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.core = self._core.module
-        core = self._core.component
         self._anything.drive(m, self)
-        for name, member in self.signature.members.items():
-            if name in self._anything.members:
-                continue
-            ours, its = getattr(self, name), getattr(core, name)
-            if name == "axi":
-                wiring.connect(m, wiring.flipped(ours), its)
-            elif member.flow == Out:
-                m.d.comb += ours.eq(its)
-            else:
-                m.d.comb += its.eq(ours)
+        self._core.join(m, self, self._ports)
         # proven in `test_csr_values.py`
         previous = self._csr._register("mstatus")[MPP : MPP + 2]
         m.d.comb += [

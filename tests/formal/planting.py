@@ -2,8 +2,13 @@
 
 import inspect
 import textwrap
+from collections.abc import Callable
 from types import ModuleType
 from typing import NamedTuple
+
+import pytest
+from amaranth.lib import wiring
+from prove import Refuted, prove
 
 
 class Bug(NamedTuple):
@@ -22,3 +27,9 @@ class Bug(NamedTuple):
         namespace = dict(vars(inspect.getmodule(self.component)))
         exec(source.replace(self.right, self.wrong), namespace)
         monkeypatch.setattr(self.component, self.method, namespace[self.method])
+
+    def is_found(self, monkeypatch, design: Callable[[], wiring.Component], induction: bool = False) -> None:
+        """Plants it, and sees the proof of the claim fail for what `design` makes then."""
+        self.plant(monkeypatch)
+        with pytest.raises(Refuted, match=f"refuted: {self.claim}\n"):
+            prove(design(), induction=induction, only=self.claim)
