@@ -36,21 +36,8 @@ _REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("mmu/walker.py Walker.elaborate: final.fill.large -> the field after final.fill.large",),
     ),
     (
-        "Right, but a waste of entries: the ways change places, so that an entry that should be replaced stays beside "
-        "the new one.",
-        ("mmu/l2tlb.py L2Tlb.elaborate: self.way == way -> self.way == way + 1",),
-    ),
-    (
         "Right, but slower: reading a PMP register would empty the TLBs, as writing it has to.",
         (f"{_COMMIT}csr_writes & csr.csr_fence -> csr.csr_fence",),
-    ),
-    (
-        "Right, but slower: translations of V = 0 would be found only while the same guest is chosen.",
-        ("mmu/walker.py Walker.elaborate: Mux(v, ctx.hgatp.vmid, 0) -> ctx.hgatp.vmid",),
-    ),
-    (
-        "Right, but slower: the first level would not keep global pages when the address space changes.",
-        ("mmu/tlb.py L1Tlb.elaborate: glob.eq(self.fill.fill.glob) -> (nothing)",),
     ),
     (
         "Equivalent: what has been probed after the entry that serves is answered while nobody looks.",
@@ -80,6 +67,15 @@ _REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             f"{_COMMIT}~interrupt & Mux(trap_memory, memory_fault.v, (pc_tval | i.misaligned) & csr.mode.v) -> "
             "Mux(trap_memory, memory_fault.v, (pc_tval | i.misaligned) & csr.mode.v)",
         ),
+    ),
+    (
+        "Right, but a waste of entries: the second level would keep root tables, too, under the level after the "
+        "greatest: of Sv39 none is looked for there; of Sv48 it is level 0, below which the root's own entry is read.",
+        ("mmu/walker.py Walker.elaborate: ~table_known & ~cached & (level != top) -> ~table_known & ~cached",),
+    ),
+    (
+        "Equivalent: what the second level says may be written is dirty, so that it never asks for an update.",
+        ("mmu/walker.py Walker.elaborate: probe_level.eq(level + 1) -> probe_level.eq(0) #2",),
     ),
 )
 

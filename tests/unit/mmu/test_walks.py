@@ -249,6 +249,22 @@ def test_mode_and_asid_need_no_fence():
                     assert (await bench.translate(RAM, access, S)).paddr == page << 12
 
 
+def test_gstage_mode_needs_no_fence():
+    """An hgatp that is Bare means no guest's translations, whatever their VMID."""
+    config, machine, host, _ = guest()
+    machine.vsatp = Atp(0, 0, 0)
+    paged = host.space(0, gstage=True)
+    host.map(paged, RAM, DATA, ALL | UBIT)
+
+    @simulate(config, machine)
+    async def _(bench):
+        for _ in range(2):
+            for machine.hgatp, page in ((paged, DATA), (Atp(0, 0, 0), RAM >> 12)):
+                bench.apply()
+                for access in (LOAD, FETCH):
+                    assert (await bench.translate(RAM, access, S, 1)).paddr == page << 12
+
+
 @pytest.mark.rule("sfence_vma_asid_only", "sfence_vma_va_asid")
 def test_global_mappings_survive_fences_by_asid():
     config, machine, tables = native()
@@ -268,6 +284,123 @@ def test_global_mappings_survive_fences_by_asid():
             assert answer.reads == 0, (step, answer)
         await bench.fence(FenceOp.SFENCE_VMA)
         assert (await bench.translate(0x8000_0000, LOAD, S)).reads == 3
+
+
+def test_global_mappings_survive_another_asid():
+    """In both levels of TLBs, also if only a table is marked as global."""
+    config, machine, tables = native()
+    spaces = machine.satp, tables.space(2)
+    pages = (0x8000_0000, ALL, V_ | G), (0xC000_0000, ALL | G, V_)
+    for space in spaces:
+        for base, flags, table_flags in pages:
+            for page in (0x1000, 0x2000):
+                tables.map(space, base + page, DATA, flags, table_flags=table_flags)
+
+    @simulate(config, machine)
+    async def _(bench):
+        for base, _, _ in pages:
+            machine.satp = spaces[0]
+            bench.apply()
+            for page in (0x1000, 0x2000):
+                await bench.translate(base + page, LOAD, S)
+            machine.satp = spaces[1]
+            bench.apply()
+            assert (await bench.translate(base + 0x1000, LOAD, S)).reads == 0
+            assert (await bench.translate(base + 0x2000, LOAD, S)).cycles == 0
+
+
+def test_an_access_that_faults_in_another_address_space_loses_nothing():
+    config, machine, tables = native()
+    spaces = machine.satp, tables.space(2)
+    tables.map(machine.satp, 0x1000, DATA)
+
+    @simulate(config, machine)
+    async def _(bench):
+        for access, cause in ((LOAD, 13), (FETCH, 12)):
+            await bench.translate(0x1000, access, S)
+            machine.satp = spaces[1]
+            bench.apply()
+            assert (await bench.translate(0x1000, access, S)).cause == cause
+            machine.satp = spaces[0]
+            bench.apply()
+            assert (await bench.translate(0x1000, access, S)).cycles == 0
+
+
+def test_another_guest_loses_nothing_of_the_host():
+    config, machine, host, _ = guest()
+    host.map(machine.satp, 0x1000, DATA)
+
+    @simulate(config, machine)
+    async def _(bench):
+        await bench.translate(0x1000, LOAD, S)
+        machine.hgatp = host.space(machine.hgatp.id + 1, gstage=True)
+        bench.apply()
+        assert (await bench.translate(0x1000, FETCH, S)).reads == 0
+
+
+def test_tables_are_found_again():
+    """Of the neighbour of a page that was translated only the last entry is read, whichever way keeps the table."""
+    config, machine, tables = native()
+    blocks = range(0x4000_0000, 0x4100_0000, 0x20_0000)
+    for block in blocks:
+        for page in (0x1000, 0x2000):
+            tables.map(machine.satp, block + page, DATA)
+
+    @simulate(config, machine)
+    async def _(bench):
+        for number, block in enumerate(blocks):
+            await bench.fence(FenceOp.SFENCE_VMA)
+            await bench.ctx.tick().repeat(1 + number // 2)  # the way changes with each cycle
+            await bench.translate(block + 0x1000, LOAD, S)
+            assert (await bench.translate(block + 0x2000, LOAD, S)).reads == 1
+
+
+def test_an_entry_takes_the_place_of_its_old_self():
+    """A page that is stored to at last is kept where it was, not instead of another of the same set."""
+    config, machine, tables = native(cls=TranslationConfig)
+    machine.m_adue = 1
+    first, second = 0x1000, config.l2tlb_entries // config.l2tlb_ways << 12  # of one set
+    leaf = tables.map(machine.satp, first, DATA)
+    tables.map(machine.satp, second, DATA + 1)
+    others = range(0x2000, 0x2000 + (config.dtlb_entries << 12), 0x1000)
+    for other in others:
+        tables.map(machine.satp, other, DATA)
+    both = 0
+
+    @simulate(config, machine)
+    async def _(bench):
+        async def kept(page):
+            for other in others:  # out of the first level
+                await bench.translate(other, LOAD, S)
+            return (await bench.translate(page, LOAD, S)).reads == 0
+
+        nonlocal both
+        for wait in range(4):  # the way changes with each cycle
+            machine.memory[leaf] &= ~D
+            await bench.fence(FenceOp.SFENCE_VMA)
+            await bench.ctx.tick().repeat(1 + wait // 2)
+            await bench.translate(first, LOAD, S)
+            await bench.ctx.tick().repeat(1 + wait % 2)
+            await bench.translate(second, LOAD, S)
+            if await kept(first) and await kept(second):
+                both += 1
+                assert (await bench.translate(first, STORE, S)).cause is None and machine.memory[leaf] & D
+                assert await kept(second)
+
+    assert both
+
+
+def test_pieces_of_superpages_are_kept():
+    """A page of the G-stage in a superpage of the VS-stage: the fetch after the load does not walk."""
+    config, machine, host, tables = guest()
+    block = GuestTables.OFFSET + ((DATA & ~511) << 12)
+    host.map(machine.hgatp, block + 0x1000, DATA + 1, ALL | UBIT)
+    tables.map(machine.vsatp, 0x4000_0000, block >> 12, level=1)
+
+    @simulate(config, machine)
+    async def _(bench):
+        await bench.translate(0x4000_1000, LOAD, S, 1)
+        assert (await bench.translate(0x4000_1000, FETCH, S, 1)).reads == 0
 
 
 def test_swapping_hgatp_around_a_fence_loses_nothing():
@@ -709,20 +842,27 @@ def test_walk_granted_for_one_block_serves_no_other():
 
 
 def test_superpages_and_pages_never_overlap():
-    """A page and the superpage that replaces it without a fence: lookups use one or the other, never a mixture."""
+    """A page and the superpage that replaces it, with a fence for another page only: lookups use one or the other,
+    never a mixture."""
     config, machine, tables = native()
     entry = tables.map(machine.satp, 0x4000_0000, 0, level=1)
     table = tables.page()
     machine.memory[(table << 12) + 8] = DATA + 0x777 << 10 | ALL
+    others = range(0x1000, 0x4000, 0x1000)  # so that both are in other entries of the TLB each time
+    for other in others:
+        tables.map(machine.satp, other, DATA)
 
     @simulate(config, machine)
     async def _(bench):
         for _ in range(4):
             machine.memory[entry] = table << 10 | V_
             await bench.fence(FenceOp.SFENCE_VMA)
+            for other in others:
+                await bench.translate(other, LOAD, S)
             await bench.translate(0x4000_1000, LOAD, S)
             machine.memory[entry] = (DATA & ~511) << 10 | ALL
-            await bench.translate(0x4000_2000, LOAD, S)
+            await bench.fence(FenceOp.SFENCE_VMA, addr=0x4000_2000)
+            assert (await bench.translate(0x4000_2000, LOAD, S)).paddr == (DATA & ~511) + 2 << 12
             answer = await bench.translate(0x4000_1000, LOAD, S)
             assert answer.paddr in ((DATA + 0x777) << 12, (DATA & ~511) + 1 << 12)
 
