@@ -11,6 +11,7 @@ from .execute.execute_stage import ExecuteStage
 from .execute.multiplier import Multiplier
 from .execute.types import Bubble
 from .frontend.frontend import Frontend
+from .isa.control import Unit
 from .memory.arbiter import AxiArbiter
 from .memory.axi import Axi4
 from .memory.lsu import Lsu
@@ -81,7 +82,9 @@ class Core(wiring.Component):
             decode.from_m.eq(commit.bypass),
             decode.write_en.eq(commit.rd_we),
             decode.write_addr.eq(commit.bypass.rd),
-            decode.write_data.eq(commit.bypass.value),
+            decode.write_data.eq(commit.rd_data),
+            decode.from_m_loads.eq(execute.m.control.unit == Unit.LSU),
+            decode.load_data.eq(lsu.m_rdata),
         ]
 
         # --- X

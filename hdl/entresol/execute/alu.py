@@ -116,7 +116,8 @@ class Alu(wiring.Component):
         amount, opposite, distance, kept = Signal(6), Signal(6), Signal(6), Signal(6)
         m.d.comb += [
             amount.eq(Cat(b[:5], b[5] & ~word)),
-            opposite.eq(-amount),
+            # The negative, without a carry chain: every bit above the lowest one is turned over.
+            opposite.eq(Cat(amount[bit] ^ amount[:bit].any() for bit in range(6))),
             distance.eq(Mux(left, opposite, amount)),
         ]
         # A 32-bit rotation is a 64-bit one of two copies of the low half.

@@ -1,12 +1,13 @@
 """Stage D: decode, register read and operand bypass."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
 from ..frontend.types import FetchedInstr
-from ..isa.control import BranchOp, Unit
+from ..isa.compressed import RvcDecoder
+from ..isa.control import BranchOp, Control, SrcA, SrcB, Unit
 from ..isa.decoder import Decoder
 from .registers import RegisterFile
 from .types import Bubble, Bypass, Decoded
@@ -30,6 +31,8 @@ class DecodeStage(wiring.Component):
             "refill": In(Bubble),  # why, with either flush
             "from_x": In(Bypass),
             "from_m": In(Bypass),
+            "from_m_loads": In(1),  # then its value is not in `from_m`, which says zero,
+            "load_data": In(64),  # but here, and late
             "write_en": In(1),  # register write at the end of M
             "write_addr": In(5),
             "write_data": In(64),
@@ -44,36 +47,55 @@ class DecodeStage(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.decoder = decoder = Decoder(self._config)
+        m.submodules.rvc = rvc = RvcDecoder(self._config)
         m.submodules.registers = registers = RegisterFile()
         fetched = self.instr.payload
         rs1, rs2, rd = fetched.insn[15:20], fetched.insn[20:25], fetched.insn[7:12]
         m.d.comb += [
-            decoder.insn.eq(fetched.insn),
+            decoder.insn.eq(fetched.raw),
+            rvc.compressed.eq(fetched.raw),
             registers.read_addr1.eq(rs1), registers.read_addr2.eq(rs2),
             registers.write_en.eq(self.write_en),
             registers.write_addr.eq(self.write_addr),
             registers.write_data.eq(self.write_data),
         ]
 
-        def operand(name, number, enabled, stored):
-            """The value of a source register, and whether X, or otherwise M, must still be waited for if it is not
-            ready."""
-            value = Signal(64, name=f"{name}_value")
+        # A compressed instruction is decoded beside its expansion.
+        control, imm = Signal(Control), Signal(64)
+        m.d.comb += [
+            control.eq(Mux(fetched.rvc, rvc.control, decoder.control)),
+            imm.eq(Mux(fetched.rvc, rvc.imm, decoder.imm)),
+        ]
+
+        def operand(name, number, enabled, stored, instead, other):
+            """The value of a source register, or `other` if `instead`, and whether X, or otherwise M, must still be
+            waited for if it is not ready.  What X and loads give is late: it meets what is there already."""
+            early, value = Signal(64, name=f"{name}_early"), Signal(64, name=f"{name}_value")
             in_x, in_m = Signal(name=f"{name}_in_x"), Signal(name=f"{name}_in_m")
+            take_x, take_m = Signal(name=f"{name}_take_x"), Signal(name=f"{name}_take_m")
+            take_load = Signal(name=f"{name}_take_load")
             m.d.comb += [
                 in_x.eq(self.from_x.valid & (self.from_x.rd == number)),
                 in_m.eq(self.from_m.valid & (self.from_m.rd == number)),
-                value.eq(stored),
+                take_x.eq(in_x & ~instead),
+                take_m.eq(in_m & ~in_x & ~instead),
+                take_load.eq(take_m & self.from_m_loads),
+                value.eq(early | (self.from_x.value & take_x.replicate(64))
+                         | (self.load_data & take_load.replicate(64))),
             ]
-            with m.If(in_x):
-                m.d.comb += value.eq(self.from_x.value)
-            with m.Elif(in_m):
-                m.d.comb += value.eq(self.from_m.value)
+            with m.If(instead):
+                m.d.comb += early.eq(other)
+            with m.Elif(take_m):
+                m.d.comb += early.eq(self.from_m.value)
+            with m.Elif(~in_x):
+                m.d.comb += early.eq(stored)
             return value, enabled & in_x, enabled & ~in_x & in_m
 
-        control = decoder.control
-        value1, x_gives1, m_gives1 = operand("rs1", rs1, fetched.rs1_en, registers.read_data1)
-        value2, x_gives2, m_gives2 = operand("rs2", rs2, fetched.rs2_en, registers.read_data2)
+        value1, x_gives1, m_gives1 = operand(
+            "rs1", rs1, control.rs1_en, registers.read_data1, control.src_a != SrcA.RS1,
+            Mux(control.src_a == SrcA.PC, fetched.pc, 0))
+        value2, x_gives2, m_gives2 = operand(
+            "rs2", rs2, control.rs2_en, registers.read_data2, control.src_b == SrcB.IMM, imm)
         wait_x, wait_m, hazard = Signal(), Signal(), Signal()
         m.d.comb += [
             wait_x.eq((x_gives1 | x_gives2) & ~self.from_x.ready),
@@ -102,7 +124,7 @@ class DecodeStage(wiring.Component):
             m.d.sync += [
                 self.x.fetched.eq(fetched),
                 self.x.control.eq(control),
-                self.x.imm.eq(decoder.imm),
+                self.x.imm.eq(imm),
                 self.x.from_pc.eq((control.unit == Unit.BRANCH) & (control.op != BranchOp.JALR)),
                 self.x.rs1.eq(value1),
                 self.x.rs2.eq(value2),

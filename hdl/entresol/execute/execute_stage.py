@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
 from ..frontend.types import BranchKind, BranchUpdate
-from ..isa.control import BranchOp, DivOp, ImmFormat, LsuOp, MulOp, SrcA, SrcB, Unit
+from ..isa.control import BranchOp, DivOp, ImmFormat, LsuOp, MulOp, Unit
 from ..isa.privilege import Mode
 from ..memory.types import LsuRequest, PointerMasking, masked
 from ..privileged.csr_access import CsrDecoder, decoded_csr
@@ -68,18 +68,14 @@ class ExecuteStage(wiring.Component):
         m.d.comb += [
             alu.op.eq(control.op),
             alu.word.eq(control.word),
-            alu.b.eq(Mux(control.src_b == SrcB.IMM, x.imm, x.rs2)),
+            alu.a.eq(x.rs1),
+            alu.b.eq(x.rs2),
             branch.op.eq(control.op),
             branch.a.eq(x.rs1),
             branch.b.eq(x.rs2),
         ]
         with m.If(control.unit == Unit.CSR):  # a simulator then has nothing to do for other instructions
             m.d.comb += csr.addr.eq(fetched.insn[20:32])
-        with m.Switch(control.src_a):
-            with m.Case(SrcA.RS1):
-                m.d.comb += alu.a.eq(x.rs1)
-            with m.Case(SrcA.PC):
-                m.d.comb += alu.a.eq(fetched.pc)
 
         is_branch, is_jal, is_jalr = Signal(), Signal(), Signal()
         m.d.comb += [

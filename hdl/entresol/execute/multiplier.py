@@ -34,18 +34,20 @@ class Multiplier(wiring.Component):
                 m.d.comb += piece.eq(Cat(value[16 * index:16 * index + 16], top))
             return result
 
-        a = pieces("a", self.a, self.op.as_value().matches(MulOp.MULH, MulOp.MULHSU))
-        b = pieces("b", self.b, self.op.as_value().matches(MulOp.MULH))
+        # MUL has no signs: they do not reach its low half.  So one bit or two of the operation say it.
+        op = self.op.as_value()
+        a = pieces("a", self.a, ~(op[0] & op[1]))  # MULH, MULHSU
+        b = pieces("b", self.b, ~op[1])  # MULH
 
         def add(values: list[Value], name: str, width: int = 36) -> Value:
             """The sum, as a signed number.  The signals in between are kept, or synthesis would make carry-save
             adders of what the carry chains do in half the space."""
-            total = values[0]
-            for index, value in enumerate(values[1:], 1):
+            values = list(values)
+            for index in range(1, len(values)):
                 partial = Signal(signed(width), name=f"{name}_{index}", attrs={"keep": 1})
-                m.d.comb += partial.eq(total + value)
-                total = partial
-            return total
+                m.d.comb += partial.eq(values[0] + values[1])
+                values = [*values[2:], partial]
+            return values[0]
 
         sums = []
         for weight in range(7):
@@ -54,22 +56,25 @@ class Multiplier(wiring.Component):
                 product = Signal(signed(34), name=f"product_{index}_{weight - index}")
                 m.d.comb += product.eq(a[index] * b[weight - index])
                 products.append(product)
+            if weight == 5:
+                products.append(Const(-8, signed(34)))  # for sum 3
             sums.append(add(products, f"sum_{weight}"))
 
-        # Sums of weights three apart lie in different bits of a row.  Sum 3 may be negative: its sign reaches into
-        # sum 6, and goes there already now.
-        top = Signal(signed(36))
-        m.d.comb += top.eq(sums[6] + sums[3][-1:].as_signed())
+        # Sums of weights three apart lie in different bits of a row.  Sum 3 may be negative, and its sign would reach
+        # into sum 6.  So 2**35 is added to it, which turns its top bit over and leaves it positive, and taken away
+        # again with sum 5: 35 + 3 * 16 is 3 + 5 * 16.
+        sums[3] = sums[3] ^ (1 << 35)
         registered = [Signal(signed(36), name=f"sum_{weight}_m") for weight in range(7)]
         high, short = Signal(), Signal()
         with m.If(self.en):
-            m.d.sync += [register.eq(total) for register, total in zip(registered, [*sums[:6], top], strict=True)]
+            m.d.sync += [register.eq(total) for register, total in zip(registered, sums, strict=True)]
             m.d.sync += [high.eq(self.op != MulOp.MUL), short.eq(self.word)]
 
         def row(*fields: tuple[int, int]):
             """128 bits from the bottom: each `weight` (-1 for zeros), extended to so many bits."""
+            signs = [Const(0) if weight == 3 else each[-1] for weight, each in enumerate(registered)]
             return Cat(Const(0, bits) if weight < 0 else registered[weight][:bits] if bits <= 36
-                       else Cat(registered[weight], registered[weight][-1].replicate(bits - 36))
+                       else Cat(registered[weight], signs[weight].replicate(bits - 36))
                        for weight, bits in fields)
 
         total = add([row((0, 32), (-1, 16), (3, 48), (6, 32)), row((-1, 16), (1, 48), (4, 64)),

@@ -9,7 +9,7 @@ from ..isa.control import Control
 class Decoded(data.Struct):
     """An instruction in X, with its operands."""
 
-    rs1: 64  # values, not numbers
+    rs1: 64  # values, not numbers; for an operation of the ALU its operands, whatever they are
     rs2: 64
     imm: 64
     from_pc: 1  # what `imm` is added to is the pc, not rs1: the target of a branch or JAL

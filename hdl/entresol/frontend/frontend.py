@@ -114,7 +114,7 @@ class Frontend(wiring.Component):
             ]
         with m.If(refetch):
             m.d.sync += unpredicted.eq(1)
-        with m.Elif(queue.instr.valid & queue.instr.ready):
+        with m.Elif(queue.instr.valid):
             m.d.sync += unpredicted.eq(0)
         with m.If(self.redirect_valid):
             m.d.sync += unpredicted.eq(0)
@@ -126,6 +126,7 @@ class Frontend(wiring.Component):
             self.walk_valid.eq(answered & ~self.tlb.hit),
             icache.request.eq(answered & self.tlb.hit),
             icache.paddr.eq(self.tlb.paddr),
+            icache.position.eq(f1_pc[1:3]),
             fetched.eq(icache.hit),
             # Only the first of the two words that are wanted was permitted: the second one is looked up next.
             split.eq(self.tlb.narrow & ~f1_pc[2] & f1_last[1]),
@@ -135,6 +136,7 @@ class Frontend(wiring.Component):
             queue.push.eq(queue.room & (fetched | (f1_valid & f1_faulted))),
             queue.flush.eq(flush),
             queue.group.data.eq(icache.data),
+            queue.group.begin.eq(icache.begin),
             queue.group.pc.eq(f1_pc),
             queue.group.last.eq(Mux(f1_faulted, f1_pc[1:3], Mux(split, 1, f1_last))),
             queue.group.taken.eq(f1_taken & ~f1_faulted & ~split),

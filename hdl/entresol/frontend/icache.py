@@ -1,6 +1,9 @@
 """The instruction cache: virtually indexed, physically tagged, filled by bursts with the wanted word first."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -19,7 +22,8 @@ class ICache(wiring.Component):
     A read is asked with `read_en` and the page offset, and answered from the next cycle on until the next read, for
     the physical address then given with `request`:
 
-    - `hit`: `data` holds the aligned 8 bytes.  This may last for one cycle only (a word on its way into a line).
+    - `hit`: `data` holds the aligned 8 bytes, `begin` those from the halfword `position` on.  This may last for one
+      cycle only (a word on its way into a line).
     - `error`: the bus refuses the line (one cycle, to be noted).
     - `stale`: the word has come in since it was read: read again.
     - none of them: the line is being fetched, wait.
@@ -40,6 +44,8 @@ class ICache(wiring.Component):
             "error": Out(1),
             "stale": Out(1),
             "data": Out(64),
+            "position": In(2),
+            "begin": Out(32),
             "invalidate": In(1),
             "clean_valid": Out(1),
             "clean_addr": Out(config.bus_bits),
@@ -114,12 +120,19 @@ class ICache(wiring.Component):
             self.error.eq(self.request & arriving & self.axi.rresp.as_value()[1]),
             self.stale.eq(self.request & same_line & ~present & filled.bit_select(self.paddr[3:6], 1)),
         ]
-        select = Signal(range(ways))
-        m.d.comb += select.eq(fill_way)
+        # Which way it is comes late: so each is aligned by itself.  No two of these are selected at once.
+        sources = [(arriving, self.axi.rdata)]
         for way in range(ways):
-            with m.If(way_hit[way]):
-                m.d.comb += select.eq(way)
-        m.d.comb += self.data.eq(Mux(arriving, self.axi.rdata, Array(way_data)[select]))
+            select = Signal(name=f"select{way}")
+            m.d.comb += select.eq(way_hit[way] | (present & (fill_way == way)))
+            sources.append((select, way_data[way]))
+        words, begins = [], []
+        for index, (select, word) in enumerate(sources):
+            begin = Signal(32, name=f"begin{index}")
+            m.d.comb += begin.eq(word.bit_select(self.position << 4, 32))
+            words.append(word & select.replicate(64))
+            begins.append(begin & select.replicate(32))
+        m.d.comb += [self.data.eq(reduce(or_, words)), self.begin.eq(reduce(or_, begins))]
 
         # --- fetching a line
         victim, turn = Signal(range(ways)), Signal(range(ways))

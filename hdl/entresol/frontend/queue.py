@@ -6,7 +6,6 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
 from ..isa.compressed import RvcExpander
-from ..isa.decoder import SourceDecoder
 from .predictor import TARGET_BITS
 from .types import FetchedInstr
 
@@ -15,6 +14,7 @@ class FetchGroup(data.Struct):
     """Up to four halfwords of an aligned 8 bytes, on the path that fetching takes."""
 
     data: 64
+    begin: 32  # its first two halfwords (one, if it is the fourth), the first of them at the bottom
     pc: 64  # address of the first halfword
     last: 2  # position of the last halfword in the 8 bytes
     taken: 1  # the path goes on at `target`, not behind `last`
@@ -25,16 +25,21 @@ class FetchGroup(data.Struct):
 class FetchQueue(wiring.Component):
     """Queue of fetch groups and the alignment of instructions in them.
 
-    `push` takes a group when `room`; its instructions are offered from the next cycle on.  The queue's memories are
-    read without a clock, an entry behind the head as well, so an instruction may lie in two groups.  (A second lane
-    would begin where the first one ends, and needs the whole of the second entry.)
+    `push` takes a group when `room`; its instructions are offered from the next cycle on.  The instruction offered
+    is in a register, so that its decoding takes no more than its own time: the next one is prepared beside it from the
+    groups at the head and behind it, or from the group that comes in, as far as the queue does not have them yet.  The
+    queue's memories are read without a clock, so an instruction may lie in two groups.  (A second lane would begin
+    where the first one ends, and needs the whole of the second entry.)
 
-    `alias` reports that the head is not offered because the prediction that fetched it is nonsense: the path goes on
-    elsewhere in the middle of an instruction, or behind one that is no control transfer.  It must be fetched again
-    without prediction; `instr.payload.pc` says where, `alias_rvc` that the claimed branch ends in the first halfword.
+    `alias` reports that the instruction in the register is not offered because the prediction that fetched it is
+    nonsense: the path goes on elsewhere in the middle of an instruction, or behind one that is no control transfer.  It
+    must be fetched again without prediction; `instr.payload.pc` says where, `alias_rvc` that the claimed branch ends in
+    the first halfword.
     """
 
     DEPTH = 4
+    #: Rows of the memories: the instruction offered still needs what is said of its group when that has left the queue.
+    ROWS = 2 * DEPTH
 
     def __init__(self, config: CoreConfig):
         self._config = config
@@ -53,19 +58,23 @@ class FetchQueue(wiring.Component):
         instr = self.instr.payload
         group = self.group
 
-        tail, head = Signal(range(self.DEPTH)), Signal(range(self.DEPTH))
+        tail, head = Signal(range(self.ROWS)), Signal(range(self.ROWS))
         count = Signal(range(self.DEPTH + 1))
-        behind, third = Signal(range(self.DEPTH)), Signal(range(self.DEPTH))
+        behind, third = Signal(range(self.ROWS)), Signal(range(self.ROWS))
+        none, one, two = Signal(), Signal(), Signal()
         m.d.comb += [
             behind.eq(head + 1),
             third.eq(head + 2),
+            none.eq(count == 0),
+            one.eq(count == 1),
+            two.eq(count == 2),
             self.room.eq(count != self.DEPTH),
         ]
-        m.d.sync += [tail.eq(tail + self.push), count.eq(count + self.push)]
+        m.d.sync += tail.eq(tail + self.push)
 
         def column(name, value, *addresses, push=self.push, tail=tail):
             """A memory for `value` of all entries; returns what it holds at `addresses`."""
-            m.submodules[name] = column = memory.Memory(shape=value.shape(), depth=self.DEPTH, init=[])
+            m.submodules[name] = column = memory.Memory(shape=value.shape(), depth=self.ROWS, init=[])
             write = column.write_port()
             m.d.comb += [write.en.eq(push), write.addr.eq(tail), write.data.eq(value)]
             reads = [column.read_port(domain="comb") for _ in addresses]
@@ -86,89 +95,139 @@ class FetchQueue(wiring.Component):
             pushed.fault.eq(group.fault),
         ]
         halves = [group.data.word_select(i, 16) for i in range(4)]
-        this, after = column("entries", pushed, head, behind)
+        row = Signal(range(self.ROWS))  # of the instruction offered
+        this, after_stored = column("entries", pushed, head, behind)
         firsts = column("firsts", group.pc[1:3], third)
-        base, = column("bases", group.pc[3:], head)
+        base, = column("bases", group.pc[3:], row)
         half0, next0 = column("halves0", halves[0], head, behind)
         half1, = column("halves1", halves[1], head)
         half2, next2 = column("halves2", halves[2], head, behind)
         half3, = column("halves3", halves[3], head)
 
         # --- targets of the groups that are left by a taken branch, in a queue of their own
-        target_tail, target_head = Signal(range(self.DEPTH)), Signal(range(self.DEPTH))
+        target_tail, target_head = Signal(range(self.ROWS)), Signal(range(self.ROWS))
         push_target = Signal()
         m.d.comb += push_target.eq(self.push & group.taken)
         m.d.sync += target_tail.eq(target_tail + push_target)
         target, = column("targets", group.target, target_head, push=push_target, tail=target_tail)
 
-        # --- the instruction at the head
+        # --- the next instruction, if its first half is in the queue
+        class Next(data.Struct):
+            low: 16
+            high: 16
+            position: 2  # of its first half in its group
+            predicted: 1
+            fault: 1
+            fault_high: 1  # if `fault`
+            broken: 1
+
         position = Signal(2)  # in its group; known from the cycle before, because all else follows from it
-        low, high = Signal(16), Signal(16)
+        after = Signal(Entry)  # the group behind
         long, at_end, crosses = Signal(), Signal(), Signal()
+        end = Signal(2)  # position of the instruction's last halfword when it does not cross
+        queued = Signal(Next)
+        with m.If(one):
+            m.d.comb += after.eq(pushed)
+        with m.Else():
+            m.d.comb += after.eq(after_stored)
         m.d.comb += [
             at_end.eq(position == this.last),
-            low.eq(Array([half0, half1, half2, half3])[position]),
+            queued.low.eq(Array([half0, half1, half2, half3])[position]),
             # A group that continues another begins at its start, or at its second word when pieces are narrow.
-            high.eq(Mux(at_end, Mux(after.first[1], next2, next0), Array([half1, half2, half3, half3])[position])),
-            long.eq(low[:2] == 3),
+            queued.high.eq(Mux(at_end, Mux(one, group.begin[:16], Mux(after_stored.first[1], next2, next0)),
+                               Array([half1, half2, half3, half3])[position])),
+            long.eq(queued.low[:2] == 3),
             crosses.eq(long & at_end & ~this.fault),
+            end.eq(position + long),
+            queued.position.eq(position),
+            queued.predicted.eq(Mux(crosses, after.taken & (after.first == after.last),
+                                    this.taken & (end == this.last))),
+            queued.fault.eq(this.fault | (crosses & after.fault)),
+            queued.fault_high.eq(crosses),
+            queued.broken.eq(crosses & this.taken),
         ]
-        end = Signal(2)  # position of the instruction's last halfword when it does not cross
-        m.d.comb += end.eq(position + long)
-
-        m.submodules.expander = expander = RvcExpander(self._config)
-        m.submodules.sources = sources = SourceDecoder(self._config)
-        predicted, transfer = Signal(), Signal()
-        m.d.comb += [
-            expander.compressed.eq(low),
-            sources.insn.eq(Cat(low, high)),
-            instr.rs1_en.eq(Mux(long, sources.rs1_en, expander.rs1_en)),
-            instr.rs2_en.eq(Mux(long, sources.rs2_en, expander.rs2_en)),
-            instr.pc.eq(Cat(0, position, base)),
-            instr.rvc.eq(~long),
-            instr.raw.eq(Mux(long, Cat(low, high), low)),
-            instr.insn.eq(Mux(long, Cat(low, high), expander.expanded)),
-            predicted.eq(Mux(crosses, after.taken & (after.first == after.last), this.taken & (end == this.last))),
-            instr.pred_taken.eq(predicted),
-            instr.pred_target.eq(Cat(0, target, instr.pc[TARGET_BITS:])),
-            instr.fault.eq(this.fault | (crosses & after.fault)),
-            instr.fault_high.eq(crosses),
-        ]
-        with m.Switch(low[:2]):
-            with m.Case(0b11):  # BRANCH, JALR, JAL
-                m.d.comb += transfer.eq(low[4:7] == 0b110)
-            with m.Case(0b10):  # C.JR, C.JALR
-                m.d.comb += transfer.eq((low[13:] == 0b100) & (low[2:7] == 0))
-            with m.Case(0b01):  # C.J, C.BEQZ, C.BNEZ
-                m.d.comb += transfer.eq((low[13:] == 0b101) | (low[14:] == 0b11))
-
-        complete, broken = Signal(), Signal()
-        m.d.comb += [
-            broken.eq(crosses & this.taken),
-            complete.eq((count > 1) | ((count == 1) & ~crosses)),
-            self.alias.eq((complete & ~instr.fault & predicted & ~transfer) | ((count != 0) & broken)),
-            self.alias_rvc.eq(broken | ~long),
-            self.instr.valid.eq(complete & ~self.alias),
-        ]
-
-        # --- consume it
         ends_group, pop = Signal(), Signal(2)
         next_first = Signal(2)  # of the group that is the head when this one is left, if there is one
         m.d.comb += [
             ends_group.eq(Mux(crosses, after.first == after.last, end == this.last)),
-            next_first.eq(Mux(crosses, Mux(count == 2, group.pc[1:3], firsts[0]),
-                              Mux(count == 1, group.pc[1:3], after.first))),
+            next_first.eq(Mux(crosses, Mux(two, pushed.first, firsts[0]), after.first)),
             pop.eq(crosses + ends_group),
         ]
-        with m.If(self.instr.valid & self.instr.ready):  # known late: what follows from it is there already
-            m.d.sync += [
-                head.eq(head + pop),
-                count.eq(count + self.push - pop),
-                position.eq(Mux(ends_group, next_first, Mux(crosses, after.first, end) + 1)),
-                target_head.eq(target_head + predicted),
-            ]
-        with m.If(count == 0):
-            m.d.sync += position.eq(group.pc[1:3])
+
+        # --- the next instruction, if it is the first of the group that comes in; all that comes late is its bits
+        incoming = Signal(Next)
+        incoming_long, incoming_at_end = Signal(), Signal()
+        m.d.comb += [
+            incoming_long.eq(group.begin[:2] == 3),
+            incoming_at_end.eq(pushed.first == pushed.last),
+            incoming.low.eq(group.begin[:16]),
+            incoming.high.eq(group.begin[16:]),
+            incoming.position.eq(pushed.first),
+            incoming.predicted.eq(pushed.taken & (pushed.last == pushed.first + incoming_long)),
+            incoming.fault.eq(pushed.fault),
+            incoming.broken.eq(incoming_long & incoming_at_end & pushed.taken),
+        ]
+
+        # --- the register
+        slot, slot_valid = Signal(Next), Signal()
+        complete, broken, take = Signal(), Signal(), Signal()
+        m.d.comb += [
+            complete.eq(Mux(none, self.push & ~(incoming_long & incoming_at_end & ~pushed.fault),
+                            ~(one & crosses) | self.push)),
+            broken.eq(Mux(none, self.push & incoming.broken, queued.broken)),
+            take.eq(~slot_valid | (self.instr.ready & ~self.alias)),
+        ]
+        with m.If(take):  # known late: what follows from it is there already
+            m.d.sync += [slot_valid.eq(complete | broken), slot.eq(Mux(none, incoming, queued)),
+                         row.eq(Mux(none, tail, head))]
+
+        # --- consume it
+        m.d.sync += count.eq(count + self.push)
+        with m.If(none):
+            m.d.sync += position.eq(pushed.first)
+        with m.If(take & complete):
+            with m.If(none):
+                with m.If(incoming_long):
+                    m.d.sync += [head.eq(head + (pushed.last == pushed.first + 1)),
+                                 count.eq(pushed.last != pushed.first + 1), position.eq(pushed.first + 2)]
+                with m.Else():
+                    m.d.sync += [head.eq(head + incoming_at_end),
+                                 count.eq(~incoming_at_end), position.eq(pushed.first + 1)]
+            with m.Else():
+                m.d.sync += [
+                    head.eq(head + pop),
+                    count.eq(count + self.push - pop),
+                    position.eq(Mux(ends_group, next_first, Mux(crosses, after.first, end) + 1)),
+                ]
+
+        # --- offer it
+        m.submodules.expander = expander = RvcExpander(self._config)
+        rvc, transfer = Signal(), Signal()
+        m.d.comb += [
+            rvc.eq(slot.low[:2] != 3),
+            expander.compressed.eq(slot.low),
+            instr.pc.eq(Cat(0, slot.position, base)),
+            instr.rvc.eq(rvc),
+            instr.raw.eq(Mux(rvc, slot.low, Cat(slot.low, slot.high))),
+            instr.insn.eq(Mux(rvc, expander.expanded, Cat(slot.low, slot.high))),
+            instr.pred_taken.eq(slot.predicted),
+            instr.pred_target.eq(Cat(0, target, instr.pc[TARGET_BITS:])),
+            instr.fault.eq(slot.fault),
+            instr.fault_high.eq(slot.fault_high),
+            self.alias.eq(slot_valid & (slot.broken | (~slot.fault & slot.predicted & ~transfer))),
+            self.alias_rvc.eq(slot.broken | rvc),
+            self.instr.valid.eq(slot_valid & ~self.alias),
+        ]
+        with m.Switch(slot.low[:2]):
+            with m.Case(0b11):  # BRANCH, JALR, JAL
+                m.d.comb += transfer.eq(slot.low[4:7] == 0b110)
+            with m.Case(0b10):  # C.JR, C.JALR
+                m.d.comb += transfer.eq((slot.low[13:] == 0b100) & (slot.low[2:7] == 0))
+            with m.Case(0b01):  # C.J, C.BEQZ, C.BNEZ
+                m.d.comb += transfer.eq((slot.low[13:] == 0b101) | (slot.low[14:] == 0b11))
+        with m.If(self.instr.ready & slot_valid & slot.predicted):
+            m.d.sync += target_head.eq(target_head + 1)
+
         with m.If(self.flush):
-            m.d.sync += [tail.eq(0), head.eq(0), count.eq(0), target_tail.eq(0), target_head.eq(0)]
+            m.d.sync += [tail.eq(0), head.eq(0), count.eq(0), target_tail.eq(0), target_head.eq(0), slot_valid.eq(0)]
         return m

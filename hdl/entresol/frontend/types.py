@@ -20,8 +20,6 @@ class FetchedInstr(data.Struct):
     insn: 32  # expanded to 32 bits when compressed; 0 when the 16-bit encoding is illegal
     raw: 32  # as fetched; the upper half is 0 when compressed
     rvc: 1
-    rs1_en: 1  # reads rs1, rs2: known sooner than `insn` and so the rest of what it means
-    rs2_en: 1
     pred_taken: 1  # the front end went on at pred_target rather than behind the instruction
     fault: 1  # could not be fetched: FetchPort.fault says why, insn is meaningless
     fault_high: 1  # the fault is in the second half (pc + 2)

@@ -1,14 +1,16 @@
 """Expansion of compressed instructions (unprivileged manual, chapters Zca, Zcb, Zcmop), from a table."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 
 from amaranth.hdl import Cat, Module
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
+from .control import Control, ImmFormat
+from .decoder import IMMEDIATES, control_word
 from .extensions import closure
 from .instructions import INSTRUCTIONS
 from .logic import Cube, ProductTerms, covers, minimise, sharp
@@ -165,37 +167,66 @@ def configured(extensions: Iterable[str]) -> tuple[Compressed, ...]:
     return tuple(row for row in COMPRESSED if present.issuperset(row.extensions))
 
 
-@cache
-def _equations(extensions: frozenset[str]) -> tuple[tuple[Cube, ...], ...]:
-    """Product terms of each bit of the expansion, lowest first."""
-    rows = [(cube, row) for row in configured(extensions) for cube in row.cubes]
-    # The low two bits are set for every legal encoding; words of the last quadrant do not come here.
-    instructions = [cube for cube, _ in rows] + [Cube(3, 3)]
-    legal = tuple(minimise(instructions[:-1], lambda cube: covers(instructions, cube)))
-    bits = [legal, legal]
-    for bit in range(2, 32):
-        on, off = [], []
-        for cube, row in rows:
-            source = row.bits[31 - bit]
+def _terms(extensions: frozenset[str], source_of: Callable[[Compressed], int]) -> tuple[Cube, ...]:
+    """Product terms of a bit that comes from `source_of` each row, as in `Bits`."""
+    on, off = [], []
+    for row in configured(extensions):
+        source = source_of(row)
+        for cube in row.cubes:
             if source >= 2:
                 on += [cube.where(1 << source, True)] if cube.admits(1 << source, True) else []
                 off += [cube.where(1 << source, False)] if cube.admits(1 << source, False) else []
             else:
                 (on if source else off).append(cube)
-        bits.append(tuple(minimise(on, lambda cube, off=off: not any(cube.intersects(other) for other in off))))
-    return tuple(bits)
+    return tuple(minimise(on, lambda cube: not any(cube.intersects(other) for other in off)))
 
 
 @cache
-def _sources(extensions: frozenset[str]) -> list[tuple[Cube, ...]]:
-    """Product terms of "reads rs1" and "reads rs2" (of what it expands to)."""
-    rows = [(cube, _ROW[row.target].control) for row in configured(extensions) for cube in row.cubes]
-    terms = []
-    for name in ("rs1_en", "rs2_en"):
-        on = [cube for cube, control in rows if control.get(name)]
-        off = [cube for cube, control in rows if not control.get(name)]
-        terms.append(tuple(minimise(on, lambda cube, off=off: not any(cube.intersects(other) for other in off))))
-    return terms
+def _equations(extensions: frozenset[str]) -> tuple[tuple[Cube, ...], ...]:
+    """Product terms of each bit of the expansion, lowest first."""
+    # The low two bits are set for every legal encoding; words of the last quadrant do not come here.
+    instructions = [cube for row in configured(extensions) for cube in row.cubes] + [Cube(3, 3)]
+    legal = tuple(minimise(instructions[:-1], lambda cube: covers(instructions, cube)))
+    return (legal, legal, *(_terms(extensions, lambda row, bit=bit: row.bits[31 - bit]) for bit in range(2, 32)))
+
+
+@cache
+def _meanings(extensions: frozenset[str]) -> tuple[tuple[tuple[Cube, ...], ...], tuple[tuple[Cube, ...], ...]]:
+    """Product terms of each bit of the control word and of the low 32 bits of the immediate (of what it expands to),
+    lowest first."""
+
+    def immediate(row: Compressed, bit: int) -> int:
+        source = IMMEDIATES[_ROW[row.target].control.get("imm", ImmFormat.NONE)][bit]
+        return 0 if source is None else row.bits[31 - source]
+
+    control = tuple(_terms(extensions, lambda row, bit=bit: control_word(_ROW[row.target]) >> bit & 1)
+                    for bit in range(data.Layout.cast(Control).size))
+    return control, tuple(_terms(extensions, lambda row, bit=bit: immediate(row, bit)) for bit in range(32))
+
+
+class RvcDecoder(wiring.Component):
+    """Decodes a compressed instruction; combinational.  `control` and `imm` are what the decoder would say of its
+    expansion, only sooner; they mean nothing but `illegal` if that is."""
+
+    def __init__(self, config: CoreConfig):
+        self._config = config
+        super().__init__({
+            "compressed": In(16),  # bits 1:0 other than 3
+            "control": Out(Control),
+            "imm": Out(64),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        terms = ProductTerms(m, self.compressed)
+        control, immediate = _meanings(self._config.extensions)
+        low = Cat(terms.any(cubes) for cubes in immediate)
+        m.d.comb += [
+            self.control.eq(Cat(terms.any(cubes) for cubes in control)),
+            self.control.illegal.eq(~terms.any(_equations(self._config.extensions)[0])),
+            self.imm.eq(low.as_signed()),  # of all formats but Z, which no compressed instruction has
+        ]
+        return m
 
 
 class RvcExpander(wiring.Component):
@@ -203,7 +234,7 @@ class RvcExpander(wiring.Component):
 
     Bits 1:0 of the expansion are 0 for reserved encodings and those of extensions that the configuration does not
     have (the rest means nothing then), so that the decoder finds them illegal.  Hints expand to computations without
-    effect.  `rs1_en` and `rs2_en` are what the decoder would say of the expansion, only sooner.
+    effect.
     """
 
     def __init__(self, config: CoreConfig):
@@ -211,15 +242,10 @@ class RvcExpander(wiring.Component):
         super().__init__({
             "compressed": In(16),  # bits 1:0 other than 3
             "expanded": Out(32),
-            "rs1_en": Out(1),
-            "rs2_en": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
         terms = ProductTerms(m, self.compressed)
-        m.d.comb += [
-            self.expanded.eq(Cat(terms.any(cubes) for cubes in _equations(self._config.extensions))),
-            Cat(self.rs1_en, self.rs2_en).eq(Cat(terms.any(cubes) for cubes in _sources(self._config.extensions))),
-        ]
+        m.d.comb += self.expanded.eq(Cat(terms.any(cubes) for cubes in _equations(self._config.extensions)))
         return m

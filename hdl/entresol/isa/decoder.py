@@ -1,6 +1,7 @@
 """The instruction decoder, generated from the instruction table."""
 
 from functools import cache
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module
 from amaranth.lib import data, wiring
@@ -32,21 +33,16 @@ def control_word(row: Instruction) -> int:
     return Const(row.control, Control).as_value().value
 
 
-class SourceDecoder(wiring.Component):
-    """`rs1_en` and `rs2_en` of the control word alone; combinational."""
-
-    def __init__(self, config: CoreConfig):
-        self._config = config
-        super().__init__({"insn": In(32), "rs1_en": Out(1), "rs2_en": Out(1)})
-
-    def elaborate(self, platform):
-        m = Module()
-        _, bits = _equations(self._config.extensions)
-        terms = ProductTerms(m, self.insn)
-        for name in ("rs1_en", "rs2_en"):
-            offset = data.Layout.cast(Control)[name].offset
-            m.d.comb += getattr(self, name).eq(terms.any(bits[offset]))
-        return m
+#: Where the bits of a 64-bit immediate come from, lowest first: bits of the instruction, or None for zero.
+IMMEDIATES: dict[Any, tuple[int | None, ...]] = {
+    ImmFormat.NONE: (None,) * 64,
+    ImmFormat.I: (*range(20, 31), *[31] * 53),
+    ImmFormat.S: (*range(7, 12), *range(25, 31), *[31] * 53),
+    ImmFormat.B: (None, *range(8, 12), *range(25, 31), 7, *[31] * 52),
+    ImmFormat.U: (*[None] * 12, *range(12, 31), *[31] * 33),
+    ImmFormat.J: (None, *range(21, 31), 20, *range(12, 20), *[31] * 44),
+    ImmFormat.Z: (*range(15, 20), *[None] * 59),
+}
 
 
 class Decoder(wiring.Component):
@@ -75,19 +71,8 @@ class Decoder(wiring.Component):
             self.control.rl.eq(self.insn[25]),
         ]
 
-        insn, sign = self.insn, self.insn[31]
-        zero = Const(0, 12)
         with m.Switch(self.control.imm):
-            with m.Case(ImmFormat.I):
-                m.d.comb += self.imm.eq(Cat(insn[20:31], sign.replicate(53)))
-            with m.Case(ImmFormat.S):
-                m.d.comb += self.imm.eq(Cat(insn[7:12], insn[25:31], sign.replicate(53)))
-            with m.Case(ImmFormat.B):
-                m.d.comb += self.imm.eq(Cat(zero[0], insn[8:12], insn[25:31], insn[7], sign.replicate(52)))
-            with m.Case(ImmFormat.U):
-                m.d.comb += self.imm.eq(Cat(zero, insn[12:31], sign.replicate(33)))
-            with m.Case(ImmFormat.J):
-                m.d.comb += self.imm.eq(Cat(zero[0], insn[21:31], insn[20], insn[12:20], sign.replicate(44)))
-            with m.Case(ImmFormat.Z):
-                m.d.comb += self.imm.eq(insn[15:20])
+            for imm_format, sources in IMMEDIATES.items():
+                with m.Case(imm_format):
+                    m.d.comb += self.imm.eq(Cat(Const(0, 1) if bit is None else self.insn[bit] for bit in sources))
         return m

@@ -40,7 +40,8 @@ class Commit(wiring.Component):
             "m_bubble": In(Bubble),
             "free": Out(1),  # M is empty or its instruction leaves at the end of this cycle
             "bypass": Out(Bypass),
-            "rd_we": Out(1),  # `bypass` is to be written to the register file
+            "rd_we": Out(1),  # `rd_data` is to be written to the register file
+            "rd_data": Out(64),  # what a load reads, and otherwise the value of `bypass`
             "redirect_valid": Out(1),  # everything younger is dropped
             "redirect_pc": Out(64),
             "redirect_reason": Out(Bubble),
@@ -197,8 +198,8 @@ class Commit(wiring.Component):
         # --- effects
         result = Signal(64)
         with m.Switch(control.unit):
-            with m.Case(Unit.LSU):
-                m.d.comb += result.eq(self.lsu_rdata)
+            with m.Case(Unit.LSU):  # late: it goes to whoever takes the value by itself
+                m.d.comb += result.eq(0)
             with m.Case(Unit.MUL):
                 m.d.comb += result.eq(self.mul_result)
             with m.Case(Unit.DIV):
@@ -213,6 +214,7 @@ class Commit(wiring.Component):
             self.rd_we.eq(retires & self.bypass.valid),
             self.bypass.rd.eq(i.rd),
             self.bypass.value.eq(result),
+            self.rd_data.eq(Mux(control.unit == Unit.LSU, self.lsu_rdata, result)),
             csr.csr_commit.eq(goes_on & others_completed & is_csr & csr_writes),  # without the late `lsu_done`
             csr.retired.eq(retires),
         ]
@@ -302,7 +304,7 @@ class Commit(wiring.Component):
             retire.raw.eq(i.raw),
             retire.rd_we.eq(self.rd_we),
             retire.rd.eq(i.rd),
-            retire.rd_data.eq(result),
+            retire.rd_data.eq(self.rd_data),
             retire.mem_read.eq(is_lsu & retires & (is_load | is_atomic)),
             retire.mem_write.eq(is_lsu & retires & self.lsu_wrote),
             retire.mem_vaddr.eq(i.result),
