@@ -192,6 +192,8 @@ class Isolation(wiring.Component):
             m.d.sync += before.eq(value)
             m.d.comb += Assume(~started | (value == before))
 
+        claim(m, "fences_stop_walks", ~self._mmu["fencing"] | self._mmu["stopping"])
+
         # CSRs.  That they have no illegal value is proven of the CSR file
         for name, suffix in (("satp", ""), ("vsatp", ""), ("hgatp", "x4")):
             legal = [number for mode, number in modes.items() if mode + suffix in self._config.vm_modes]
@@ -319,7 +321,7 @@ class Isolation(wiring.Component):
               & (who.known == self._past_who.known) & ((top == (self._past.hgatp.mode - 6)[:4]) | ~who.g))
         theirs = Mux(data_side, self._l1["d"].component.asked.as_value(), self._l1["i"].component.asked.as_value())
         claim(m, "walk_of_side", idle | ~alive | (theirs == lookup))
-        past_probe = within("READ", "CHECK", "LEAF", "UPDATE", "RETRY", "FINISH") | within("PROBE") & stage2
+        past_probe = within("READ", "CHECK", "LEAF", "UPDATE", "RETRY", "FINISH", "FILL") | within("PROBE") & stage2
         claim(m, "walk_canonical", ~(alive & past_probe) | canonical(self._config, asked))
 
         # The second level's answers
@@ -364,6 +366,11 @@ class Isolation(wiring.Component):
         covered = Mux(leaf2.large, page_of[9:] == self.page[9:], watched)
         claim(m, "finish", ~finishing | in_guest(page_of, who.known)
               & (~covered | self.within_rights(leaf2.r, leaf2.w, leaf2.x)))
+
+        filling, word = guest & within("FILL"), walker.component.fill
+        claim(m, "fill_stage", ~filling | ~stage2)
+        claim(m, "fill", ~filling | self.l1_word(word, who.known))
+        claim(m, "keep", ~(filling & walker["keep"]) | ~word.fill.large)
 
         for name, condition in Walks(m, self).conditions.items():
             claim(m, name, condition)

@@ -170,7 +170,7 @@ class LsuRequests(wiring.Component):
         request = data.View(LsuRequest, lsu["req"])
         m_valid, walking, relook, second = (lsu[name] for name in ("m_valid", "walking", "relook", "second"))
         waiting, answered = lsu["waiting"], lsu["answered"]
-        idle = lsu.ongoing("IDLE", "INIT")
+        idle = lsu.ongoing("IDLE", "INIT", "DECIDE")
         own = lsu["job"].matches(_Job.MISS, _Job.CROSS, _Job.CBO, _Job.UNCACHE)
         writes = ~request.op.as_value().matches(*_LOADS)
         claim(m, "state", lsu.state_exists())
@@ -183,6 +183,13 @@ class LsuRequests(wiring.Component):
         claim(m, "done", ~self.m_done | m_valid)
         claim(m, "waiting", ~waiting | m_valid & Mux(answered, idle, ~idle & own))
         claim(m, "answered", ~answered | m_valid)
+        # What is decided in one cycle has been found in the one before
+        decides = lsu.ongoing("DECIDE") & m_valid
+        claim(m, "decides", ~decides | ~waiting & ~answered & ~relook & ~self._first & ~lsu["stale"]
+              & (walking | lsu["bad_atomic"] | self.tlb.hit))
+        claim(m, "walks_aligned", ~walking | ~lsu["bad_atomic"])
+        claim(m, "decides_where", ~decides | walking
+              | (lsu["addr"] == Cat(lsu["m_low"], self.tlb.paddr[12 : len(lsu["addr"])])))
         in_m = m_valid & ~waiting & ~answered & ~walking & ~relook & self.tlb.hit & ~self._first
         claim(m, "io", ~lsu.ongoing("IO") | in_m & (lsu["job"] == _Job.MISS))
         claim(m, "uncache", idle | (lsu["job"] != _Job.UNCACHE) | in_m)
@@ -198,7 +205,7 @@ class LsuRequests(wiring.Component):
         request = data.View(LsuRequest, lsu["req"])
         job, addr, other, way, fill = lsu["job"], lsu["addr"], lsu["other"], lsu["way"], lsu["fill"]
         m_valid, waiting, first_part = lsu["m_valid"], lsu["waiting"], lsu["first_part"]
-        idle = within("IDLE", "INIT")
+        idle = within("IDLE", "INIT", "DECIDE")
         writes = ~request.op.as_value().matches(*_LOADS)
         is_store = lsu["is_store"]
 
@@ -215,6 +222,8 @@ class LsuRequests(wiring.Component):
         self._walks = walks = ~idle & for_job(_Job.PTW)
         crossing, filling = ~idle & for_job(_Job.CROSS), within("EVICT", "COPY", "REFILL")
         claim(m, "job", job != 7)
+        claim(m, "decides_anew", ~within("DECIDE")
+              | (job == _Job.MISS) & ~fill & ~first_part & ~lsu["zero"] & ~lsu["refill_failed"])
         claim(m, "for_m", ~own | ~(waiting | within("IO") | for_job(_Job.UNCACHE))
               | (for_guest == self._subject) & (for_write == writes))
         claim(m, "own_waits", ~own | for_job(_Job.UNCACHE) | within("REFILL", "IO") | waiting)
@@ -272,6 +281,8 @@ class LsuRequests(wiring.Component):
             flushed = for_job(_Job.FLUSH) & (way - 1)[i]
             claim(m, f"output{i}", ~(within("CHECK", "EVICT") & ours) | self._true[i] | flushed)
             is_line = line.valid & (line_of[i] == here)
+            decides = within("DECIDE") & m_valid & ~lsu["walking"] & ~lsu["second"]
+            claim(m, f"decided{i}", ~(decides & ours) | (way[i] == is_line))
             found = within("MODIFY", "FIRST", "SECOND", "PTW")
             found |= within("EVICT") & for_job(_Job.CBO, _Job.UNCACHE, _Job.CLEAN)
             claim(m, f"found{i}", ~(ours & way[i] & found) | is_line)
@@ -293,11 +304,14 @@ class LsuRequests(wiring.Component):
         addr, read_todo, beats = lsu["addr"], lsu["read_todo"], self._beats
         is_store, zero = lsu["is_store"], lsu["zero"]
         filling, io = within("EVICT", "COPY", "REFILL") & lsu["fill"] & ~zero, within("IO")
-        left = (addr[3:LINE_BITS] - lsu["beat"])[:3]
+        awaited, arrived = lsu["first_awaited"], lsu["arrived"]
+        left = (addr[3:LINE_BITS] - lsu["beat"] - arrived)[:3]
         claim(m, "reading", ~read_todo | filling | io & ~is_store)
-        claim(m, "first_beat", ~(within("REFILL") & read_todo) | ~left.any())
+        claim(m, "arrived", ~arrived | within("REFILL") & ~zero & ~awaited)
+        claim(m, "awaited", ~(within("REFILL") & ~zero & awaited) | ~left.any())
+        claim(m, "first_beat", ~(within("REFILL") & read_todo) | awaited)
         claim(m, "beats", Mux(read_todo, beats == 0, Mux(
-            filling, beats == Mux(within("REFILL") & left.any(), left, 8), beats == (io & ~is_store))))
+            filling, beats == Mux(within("REFILL") & ~awaited, left, 8), beats == (io & ~is_store))))
         single, address_todo = writer["single"], writer["address_todo"]
         claim(m, "writer", writer.state_exists())
         claim(m, "writing", ~(address_todo | self._wrote_address)

@@ -32,11 +32,11 @@ BUGS = {
     "misaligned_superpages": Bug(Walker, "misaligned.eq(1)", "misaligned.eq(0)", "leaf"),
     "gstage_without_u": Bug(Walker, "Mux(stage2, pte.u, user_allowed", "Mux(stage2, 1, user_allowed", "finish"),
     "gstage_rights_forgotten": Bug(
-        Walker, "fold(leaf1, leaf2, s1,", "fold(leaf1, leaf1, s1,", "dtlb_word"),
+        Walker, "fold(leaf1, leaf2, s1,", "fold(leaf1, leaf1, s1,", "fill"),
     "vs_tables_without_w": Bug(
         Walker, "with m.Elif(s2 & ~stage2 & ~writable):", "with m.Elif(0):", "update_allowed"),
     "walks_outlive_hgatp": Bug(
-        Walker, "live.eq(alive & wanted & ~self.fence_likely)", "live.eq(alive & ~self.fence_likely)", "table"),
+        Walker, "live.eq(alive & wanted & ~self.fence_waits)", "live.eq(alive & ~self.fence_waits)", "table"),
     "updates_of_the_page_number": Bug(
         Walker, "updated.a.eq(1)", "updated.ppn.eq(pa[12:])", "update"),
     "fills_leave_the_old_entry": Bug(L1Tlb, "match_q & (index_q == i)", "0", "apart1_0"),

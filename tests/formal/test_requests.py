@@ -40,7 +40,7 @@ def test_pipeline(name, proven):
 BUGS = {
     "untranslated": Bug(Lsu, "addr.eq(Cat(m_low, self.tlb.paddr[_PAGE_BITS:bus]))", "addr.eq(Cat(m_low, m_page))",
                         "address"),
-    "refused_all_the_same": Bug(Lsu, "with m.Elif(~self.tlb.hit):", "with m.Elif(0):", "address"),
+    "refused_all_the_same": Bug(Lsu, "with m.Elif(walking):", "with m.Elif(0):", "address"),
     "hits_without_translation": Bug(Lsu, "name(complete & self.tlb.hit & ~self.tlb.io",
                                     "name(complete & ~self.tlb.io", "stored_by_guest0"),
     "second_page_in_anothers_mode": Bug(Lsu, "Mux(look_now, req.mode, self.x.mode)", "self.x.mode", "looked_up_for_m"),

@@ -67,7 +67,7 @@ BUGS = {
         "leaf_address[12 : 21 + 9 * i].eq(address[12 : 21 + 9 * i])", "last_leaf"),
     "roots_of_one_page": Bug(Walker, "offset[9:] & widened.replicate(2)", "offset[9:] & 0", "reading"),
     "superpages_in_small_ones": Bug(
-        Walker, "final.fill.large.eq(leaf1.large & leaf2.large", "final.fill.large.eq(leaf1.large", "word1"),
+        Walker, "final.fill.large.eq(leaf1.large & leaf2.large", "final.fill.large.eq(leaf1.large", "fill"),
     "superpages_without_offset": Bug(
         L1Tlb, "Cat(Mux(found.fill.large, self.asked.vaddr[12:21], found.ppn[:9]), found.ppn[9:])", "found.ppn", "hit"),
 }

@@ -131,6 +131,7 @@ class WholeWalk(wiring.Component):
         for side, tlb in enumerate(self._l1):
             claim(m, f"asked{side}", ~looked | (self.data_side != side)
                   | (tlb.component.asked.as_value() == self.lookup.as_value()))
+        claim(m, "no_fences", ~self._mmu["fencing"] & ~self._mmu["stopping"])
         claim(m, "nothing_known", ~(walker["cached"] | walker["table_known"] | walker["careful"]))
         claim(m, "begins", ~looked | begun | model.begins())
         claim(m, "at_first", looked | idle & ~begun & ~pending & ~ended & ~model.found & ~model.last)
@@ -159,6 +160,8 @@ class WholeWalk(wiring.Component):
               & (purpose == Implicit.NONE))
         finish = within("FINISH")
         claim(m, "finish", ~finish | model.found & ~stage2 & (model.address == pa))
+        by_vs, by_g = of_stages(m, model.vs, model.g, self.ctx, self.lookup.mode, self.lookup.access, self.lookup.hlvx)
+        claim(m, "fill", ~within("FILL") | model.found & by_vs & by_g & self.leads_there(model, walker.component.fill))
         claim(m, "done", ~within("DONE") | model.found)
         claim(m, "found", ~model.found | model.last & ~pending & ~model.reading)
         vaddr, vs_large, g_large = self.lookup.vaddr, model.vs_level != 0, model.g_level != 0

@@ -8,6 +8,7 @@ rest of a refill runs beside the pipeline: a load goes on with the critical word
 
 Rules that the rest depends on:
 
+* Whatever is not such a hit is decided a cycle later, of what was found then: what TLB and memories say is late.
 * The memories are read for `x` when it fires, unless the state machine has the read port; then, and whenever it
   has read or changed something since, the access in M is `stale` and reads again when the port is free.
 * A store writes in the cycle of its hit.  A read in that cycle of the same doubleword (of any way) has undefined
@@ -144,6 +145,10 @@ class Lsu(wiring.Component):
         other = Signal(bus)  # a crossing access: the other part's address
         way = Signal(ways)  # one-hot
         other_way = Signal(ways)
+        arrived = Signal()  # the last cycle brought a beat of a line
+        arrived_data = Signal(64)
+        arrived_failed = Signal()
+        first_awaited = Signal()  # the critical word has not come
         first_part = Signal()  # a crossing access: `addr` is its first part, the second has been found
         buffer = Signal(64)
         beat = Signal(3)
@@ -232,11 +237,11 @@ class Lsu(wiring.Component):
                 addr_hits[index].eq(tag.valid & (tag.tag == geometry.tag_of(addr))),
             ]
         hit = name(hits.any(), "hit")
-        states = ("check", "copy", "first", "idle", "io", "modify", "ptw", "refill", "second")
-        in_check, in_copy, in_first, in_idle, in_io, in_modify, in_ptw, in_refill, in_second = (
+        states = ("check", "copy", "decide", "first", "idle", "io", "modify", "ptw", "refill", "second")
+        in_check, in_copy, in_decide, in_first, in_idle, in_io, in_modify, in_ptw, in_refill, in_second = (
             Signal(name=f"in_{state}") for state in states)
         # The doubleword that the state machine is about.
-        pick = name(Mux(in_copy, way, Mux(in_check, addr_hits, hits)), "pick")
+        pick = name(Mux(in_check, addr_hits, way), "pick")
         word = name(_select(pick, [cache.data[index] for index in range(ways)]), "word")
         # What M loads: what the state machine has found is in `buffer`.  That a way hits is known late, so all of them
         # are aligned before one is chosen.
@@ -338,7 +343,7 @@ class Lsu(wiring.Component):
                 m.d.sync += [reserved.eq(1), reservation.eq(m_paddr[2:])]
             with m.If((in_modify & is_sc) | self.reservation_clear | self.flush_valid):
                 m.d.sync += reserved.eq(0)
-            with m.If(in_idle):
+            with m.If(in_decide):
                 m.d.sync += sc_failed.eq(sc_fails)
 
         # What is written.
@@ -359,7 +364,9 @@ class Lsu(wiring.Component):
             m.d.comb += [ptw_writes.eq(in_ptw & self.ptw_update & same),
                          self.ptw_mismatch.eq(in_ptw & self.ptw_update & ~same)]
         machine_writes = name((in_modify & modifies) | in_first | in_second | ptw_writes, "machine_writes")
-        rotated = rotate_up(m, new, offset)
+        rotated = rotate_up(m, req.data, offset)
+        # What is computed is aligned.
+        written = name(Mux(is_store, rotated, Cat(new[:32], Mux(req.size[0], new[32:], new[:32]))), "written")
         may_store = name(may_hit & is_store & ~self.m_kill, "may_store")
         store_now = name(may_store & hit, "store_now")
         m.d.comb += [
@@ -367,7 +374,7 @@ class Lsu(wiring.Component):
             cache.write_mask.eq(Mux(refill_beat | in_ptw, 0xFF, Mux(in_second, masks[8:], masks[:8]))),
             cache.write_index.eq(Mux(in_idle | (in_refill & ~refill_beat), geometry.index_of(req.vaddr),
                                      Cat(Mux(in_refill, beat, addr[3:LINE_BITS]), geometry.set_of(addr)))),
-            cache.write_data.eq(Mux(refill_beat, Mux(zero, 0, self.axi.rdata), rotated)),
+            cache.write_data.eq(Mux(refill_beat, Mux(zero, 0, arrived_data), written)),
             cache.tag_set.eq(geometry.set_of(addr)),
             cache.tag_new.tag.eq(geometry.tag_of(addr)),
             cache.meta_set.eq(Mux(in_idle | in_refill, geometry.set_of(req.vaddr), geometry.set_of(addr))),
@@ -400,7 +407,7 @@ class Lsu(wiring.Component):
             axi.arburst.eq(Mux(in_io, Burst.INCR, Burst.WRAP)),
             axi.arcache.eq(Mux(in_io, 0, 0b1111)),
             axi.rready.eq((in_refill & ~zero) | in_io),
-            refill_beat.eq(in_refill & (zero | axi.rvalid)),
+            refill_beat.eq(in_refill & (zero | arrived)),
             writer.line_addr.eq(Cat(geometry.set_of(addr), _select(evict_way, [tag.tag for tag in tags]))),
             writer.put_en.eq(in_copy),
             writer.put_index.eq(beat),
@@ -420,10 +427,14 @@ class Lsu(wiring.Component):
         with m.If(axi.arvalid & axi.arready):
             m.d.sync += read_todo.eq(0)
 
+        arrives = name(in_refill & ~zero & axi.rvalid, "arrives")
+        m.d.sync += [arrived.eq(arrives), arrived_data.eq(axi.rdata), arrived_failed.eq(bus_error)]
+        with m.If(arrives):
+            m.d.sync += first_awaited.eq(0)
         for index in range(8):
-            with m.If(in_idle | (in_check & (~first_part | masks[index]))):
+            with m.If(in_decide | (in_check & (~first_part | masks[index]))):
                 m.d.sync += buffer.word_select(index, 8).eq(word.word_select(index, 8))
-        with m.If((refill_beat & (beat == addr[3:LINE_BITS]) & (job != _Job.CROSS)) | (in_io & axi.rvalid)):
+        with m.If((in_refill & ~zero & first_awaited & (job != _Job.CROSS)) | (in_io & is_load)):
             m.d.sync += buffer.eq(axi.rdata)
 
         m.d.sync += [answered.eq(0), ptw_answered.eq(0)]
@@ -447,7 +458,7 @@ class Lsu(wiring.Component):
         def after_evict():
             """The way is free or clean, and its dirty data in the write buffer."""
             with m.If(fill):
-                m.d.sync += beat.eq(addr[3:LINE_BITS])
+                m.d.sync += [beat.eq(addr[3:LINE_BITS]), first_awaited.eq(1)]
                 m.next = "REFILL"
             with m.Elif(job == _Job.FLUSH):
                 with m.If(~way[-1]):
@@ -489,24 +500,30 @@ class Lsu(wiring.Component):
                 with m.Elif(grant):
                     m.d.sync += [job.eq(_Job.FLUSH), addr.eq(0), way.eq(1)]
                     m.next = "READ"
-                with m.Elif(evaluated & ~fast & ~self.m_kill):
+                with m.Elif(evaluated & ~fast):
                     m.d.sync += [
                         job.eq(_Job.MISS), way.eq(hits),
                         addr.eq(Cat(m_low, self.tlb.paddr[_PAGE_BITS:bus])),
                     ]
+                    m.next = "DECIDE"
+
+            with m.State("DECIDE"):  # for the access in M, unless it was killed: `addr` and `way` say what was found
+                found = name(way.any(), "found")
+                m.next = "IDLE"
+                with m.If(m_valid):
                     if has_atomics:
                         with m.If(is_sc):  # its result: 0 or 1, in the word or doubleword
                             m.d.sync += buffer.eq(Cat(sc_fails & ~offset[2], Const(0, 31), sc_fails & offset[2]))
                     with m.If(bad_atomic):
                         m.d.sync += answer(1, as_misaligned=True)
-                    with m.Elif(~self.tlb.hit):
-                        pass  # the walker is at it
+                    with m.Elif(walking):
+                        pass
                     with m.Elif(is_block & ~narrow_ok | uncached & (~plain | bad_align & ~self.tlb.nc)):
                         m.d.sync += answer(1)
                     with m.Elif(~narrow_ok | uncached & bad_align):
                         m.d.sync += [second.eq(0), addr[:_PAGE_BITS].eq(req.vaddr[:_PAGE_BITS])]
                         m.d.sync += answer(1, as_misaligned=True)
-                    with m.Elif(uncached & hit & config.has("svpbmt")):
+                    with m.Elif(uncached & found & config.has("svpbmt")):
                         m.d.sync += job.eq(_Job.UNCACHE)
                         go_evict()
                     with m.Elif(uncached):
@@ -515,7 +532,7 @@ class Lsu(wiring.Component):
                     with m.Elif(crossing):
                         m.d.sync += job.eq(_Job.CROSS)
                         with m.If(~second):
-                            m.d.sync += other.eq(m_paddr)
+                            m.d.sync += other.eq(addr)
                         with m.If(crosses_page & ~second):
                             m.d.sync += [second.eq(1), relook.eq(1)]
                         with m.Else():
@@ -525,17 +542,17 @@ class Lsu(wiring.Component):
                             m.next = "READ"
                     with m.Elif(is_cbo):
                         m.d.sync += [job.eq(_Job.CBO), waiting.eq(1)]
-                        with m.If(hit):
+                        with m.If(found):
                             go_evict()
                         with m.Else():
                             m.next = "WAIT"
                     with m.Elif(is_zero):
                         m.d.sync += [zero.eq(1), fill.eq(1), waiting.eq(1), beat.eq(req.vaddr[3:LINE_BITS])]
-                        with m.If(hit):
+                        with m.If(found):
                             m.next = "REFILL"
                         with m.Else():
                             go_evict()
-                    with m.Elif(hit | sc_fails):
+                    with m.Elif(found | sc_fails):
                         m.d.sync += waiting.eq(1)
                         m.next = "MODIFY"
                     with m.Else():
@@ -613,28 +630,28 @@ class Lsu(wiring.Component):
                 with m.If(beat == 7):
                     after_evict()
 
-            with m.State("REFILL"), m.If(refill_beat):
-                error = name(bus_error & ~zero, "beat_error")
-                m.d.sync += [beat.eq(beat + 1), refill_failed.eq(refill_failed | error)]
-                with m.If((beat == addr[3:LINE_BITS]) & ~zero):
+            with m.State("REFILL"):
+                with m.If(arrives & first_awaited):
                     with m.If((job == _Job.MISS) & waiting & (is_load | is_lr)):
-                        m.d.sync += [*answer(error), waiting.eq(0)]
+                        m.d.sync += [*answer(bus_error), waiting.eq(0)]
                     with m.If((job == _Job.PTW) & ~ptw_whole):
-                        m.d.sync += [ptw_answered.eq(1), ptw_failed.eq(error)]
-                with m.If((beat + 1)[:3] == addr[3:LINE_BITS]):
-                    failing = name(refill_failed | error, "failing")
-                    m.d.comb += [
-                        tags_change.eq(1), cache.tag_ways.eq(Mux(failing, 0, way)), cache.tag_new.valid.eq(1),
-                    ]
-                    with m.If((job == _Job.CROSS) & ~failing):
-                        m.next = "READ"
-                    with m.Else():
-                        m.d.sync += [waiting.eq(0), turn.eq(waiting)]
-                        with m.If(waiting & (failing | zero)):
-                            m.d.sync += answer(failing)
-                        with m.If((job == _Job.PTW) & ptw_whole & failing):
-                            m.d.sync += [ptw_answered.eq(1), ptw_failed.eq(1)]
-                        m.next = "IDLE"
+                        m.d.sync += [ptw_answered.eq(1), ptw_failed.eq(bus_error)]
+                with m.If(refill_beat):
+                    failing = name(refill_failed | (arrived_failed & ~zero), "failing")
+                    m.d.sync += [beat.eq(beat + 1), refill_failed.eq(failing)]
+                    with m.If((beat + 1)[:3] == addr[3:LINE_BITS]):
+                        m.d.comb += [
+                            tags_change.eq(1), cache.tag_ways.eq(Mux(failing, 0, way)), cache.tag_new.valid.eq(1),
+                        ]
+                        with m.If((job == _Job.CROSS) & ~failing):
+                            m.next = "READ"
+                        with m.Else():
+                            m.d.sync += [waiting.eq(0), turn.eq(waiting)]
+                            with m.If(waiting & (failing | zero)):
+                                m.d.sync += answer(failing)
+                            with m.If((job == _Job.PTW) & ptw_whole & failing):
+                                m.d.sync += [ptw_answered.eq(1), ptw_failed.eq(1)]
+                            m.next = "IDLE"
 
             with m.State("MODIFY"):
                 m.next = "IDLE"
@@ -659,8 +676,8 @@ class Lsu(wiring.Component):
                     m.d.sync += answer()
                 m.next = "IDLE"
 
-        for state, signal in zip(states, (in_check, in_copy, in_first, in_idle, in_io, in_modify, in_ptw, in_refill,
-                                          in_second), strict=True):
+        for state, signal in zip(states, (in_check, in_copy, in_decide, in_first, in_idle, in_io, in_modify, in_ptw,
+                                          in_refill, in_second), strict=True):
             m.d.comb += signal.eq(fsm.ongoing(state.upper()))
         return m
 

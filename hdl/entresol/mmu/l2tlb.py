@@ -153,7 +153,7 @@ class L2Tlb(wiring.Component):
         m.d.sync += [pending.eq(self.probe_en), self.answered.eq(pending & ~self.cancel)]
         with m.If(self.probe_en):
             m.d.sync += [asked_key.eq(self.probe), asked_page.eq(page), asked_sweeping.eq(sweeping)]
-        m.d.sync += [self.level.eq(asked_key.level), self.found.eq(0)]
+        m.d.sync += self.level.eq(asked_key.level)
 
         # Write: an entry, or erasing a set
         entry = Signal(layout)
@@ -181,6 +181,7 @@ class L2Tlb(wiring.Component):
         with m.Elif(self.fence_en):
             m.d.comb += write_set.eq(self._set(fence_page, Const(0), Const(0, 2)))
 
+        hits, values = [], []  # by way; at most one hits
         for way in range(config.l2tlb_ways):
             m.submodules[f"way{way}"] = ram = Memory(
                 shape=layout, depth=self._sets, init=[], attrs={"no_rw_check": 1}
@@ -213,8 +214,17 @@ class L2Tlb(wiring.Component):
                 & ~sweeping
                 & ~asked_sweeping
             )
-            with m.If(hit):
-                m.d.sync += [self.found.eq(1), self.found_way.eq(way), self.value.eq(candidate.value)]
+            found = Signal(name=f"found{way}")
+            value = Signal.like(self.value, name=f"value{way}")
+            m.d.sync += found.eq(hit)
+            with m.If(pending):
+                m.d.sync += value.eq(candidate.value)
+            hits.append(found)
+            values.append(value)
+        m.d.comb += [self.found.eq(Cat(hits).any()), self.value.eq(values[0])]
+        for way, (found, value) in enumerate(zip(hits[1:], values[1:], strict=True), 1):
+            with m.If(found):
+                m.d.comb += [self.found_way.eq(way), self.value.eq(value)]
 
         with m.If(self.write_en & self.new.fractured & ~self.key.gstage):
             for v in range(2):

@@ -108,12 +108,25 @@ class Mmu(wiring.Component):
         m.submodules.itlb = itlb = L1Tlb(self._config, self._config.itlb_entries)
         m.submodules.dtlb = dtlb = L1Tlb(self._config, self._config.dtlb_entries)
 
+        # That a fence is valid is known late: it takes effect in the cycle after it is done, in which the first
+        # lookup behind it may come, which sees it.
+        fencing = Signal()
+        stopping = Signal()
+        fence = Signal(Fence)
+        m.d.sync += [
+            fencing.eq(self.fence_valid & walker.fence_done),
+            stopping.eq(self.fence_likely),
+            fence.eq(self.fence),
+        ]
+        m.d.comb += [
+            walker.fence_en.eq(fencing),
+            walker.fence_waits.eq(stopping),
+            walker.fence.eq(fence),
+        ]
+
         for name in (
             "ctx",
             "pmp",
-            "fence_valid",
-            "fence_likely",
-            "fence",
             "ptw_done",
             "ptw_rdata",
             "ptw_error",
@@ -160,18 +173,18 @@ class Mmu(wiring.Component):
 
         drop_en = Signal()
         drop = Signal(Drop)
-        everything = self.fence.op == FenceOp.ALL
-        with m.If(self.fence_valid):
+        everything = fence.op == FenceOp.ALL
+        with m.If(fencing):
             m.d.comb += [
                 drop_en.eq(1),
-                drop.by_addr.eq(self.fence.by_addr & ~everything & (self.fence.op != FenceOp.HFENCE_GVMA)),
-                drop.addr.eq(self.fence.addr),
+                drop.by_addr.eq(fence.by_addr & ~everything & (fence.op != FenceOp.HFENCE_GVMA)),
+                drop.addr.eq(fence.addr),
                 drop.m.eq(everything),
                 # Untranslated entries come from no page table; the one of the running code is likely to be needed.
-                drop.v0.eq(everything | ((self.fence.op == FenceOp.SFENCE_VMA) & held[0].s1)),
-                drop.v1.eq(self.fence.op != FenceOp.SFENCE_VMA),
+                drop.v0.eq(everything | ((fence.op == FenceOp.SFENCE_VMA) & held[0].s1)),
+                drop.v1.eq(fence.op != FenceOp.SFENCE_VMA),
                 drop.keep_global.eq(
-                    self.fence.by_id & ((self.fence.op == FenceOp.SFENCE_VMA) | (self.fence.op == FenceOp.HFENCE_VVMA))
+                    fence.by_id & ((fence.op == FenceOp.SFENCE_VMA) | (fence.op == FenceOp.HFENCE_VVMA))
                 ),
             ]
         with m.Elif(filling & (filled.priv != Priv.M)):

@@ -44,10 +44,12 @@ class PmpChecker(wiring.Component):
     """Checks one address at a time (privileged architecture, "Physical Memory Protection").
 
     `valid` is held with a stable `addr` (bytes), `machine` (privilege M) and `size` (log2 bytes) until `done`, which
-    comes at the earliest in the same cycle; `verdict` is valid with `done`.  `flush` forgets what is remembered and
-    is to be set whenever entries have changed.  The largest block is answered whose addresses all have the same
-    permissions by the same entry; where an entry begins or ends inside the page, that is the block accessed, and an
-    access whose bytes do not all match the same entry has no permission at all.
+    comes at the earliest in the next cycle; `verdict` is valid with `done`.  `flush` forgets what is remembered and
+    is to be set in the cycle at whose end entries change, or in the next one, while nothing is asked.
+
+    The largest block is answered whose addresses all have the same permissions by the same entry; where an entry
+    begins or ends inside the page, that is the block accessed, and an access whose bytes do not all match the same
+    entry has no permission at all.
     """
 
     KNOWN = 4
@@ -72,7 +74,8 @@ class PmpChecker(wiring.Component):
         count = self._config.pmp_entries
         everything = PmpVerdict.const({"r": 1, "w": 1, "x": 1, "granule": Granule.LARGE})
         if not count:
-            m.d.comb += [self.done.eq(self.valid), self.verdict.eq(everything)]
+            m.d.comb += self.verdict.eq(everything)
+            m.d.sync += self.done.eq(self.valid & ~self.done)
             return m
 
         entries = Array(self.pmp[i].as_value() for i in range(count))
@@ -95,14 +98,15 @@ class PmpChecker(wiring.Component):
         tags = [Signal(tag_bits, name=f"known_tag{i}") for i in range(self.KNOWN)]
         victim = Signal(range(self.KNOWN))
         recall = Signal()
+        verdict = Signal(PmpVerdict)
         for entry, tag in zip(known, tags, strict=True):
             with m.If(entry.valid & (entry.machine == self.machine) & (tag == self.addr[21:])):
                 m.d.comb += [
                     recall.eq(1),
-                    self.verdict.r.eq(entry.r),
-                    self.verdict.w.eq(entry.w),
-                    self.verdict.x.eq(entry.x),
-                    self.verdict.granule.eq(Granule.LARGE),
+                    verdict.r.eq(entry.r),
+                    verdict.w.eq(entry.w),
+                    verdict.x.eq(entry.x),
+                    verdict.granule.eq(Granule.LARGE),
                 ]
 
         # The scan: `entry` is entry number `index` - 1, loaded one cycle ahead of its comparison.  What it is compared
@@ -182,15 +186,17 @@ class PmpChecker(wiring.Component):
         m.d.comb += complete.eq(matched & ~(double & ~upper_half))
 
         with m.If(bypass):
-            m.d.comb += self.verdict.eq(everything)
+            m.d.comb += verdict.eq(everything)
         with m.Elif(~recall):
-            m.d.comb += self.verdict.eq(result)
-        m.d.comb += self.done.eq(self.valid & (bypass | recall | complete))
+            m.d.comb += verdict.eq(result)
+        asked = Signal()  # and not answered yet
+        m.d.comb += asked.eq(self.valid & ~self.done)
+        m.d.sync += [self.done.eq(asked & (bypass | recall | complete)), self.verdict.eq(verdict)]
 
         restart = Signal()
         next_entry = Signal(PmpEntry)
         m.d.comb += next_entry.eq(entries[index])
-        with m.If(~self.valid | self.done):
+        with m.If(~asked | bypass | recall | complete):
             m.d.comb += restart.eq(1)
             m.d.sync += [granule.eq(Granule.LARGE), upper_half.eq(0)]
         with m.Elif(matched):  # first word of two
@@ -217,7 +223,7 @@ class PmpChecker(wiring.Component):
             with m.If(loaded):
                 m.d.sync += [below_start.eq(bound_above_start), below_end.eq(bound_above_end)]
 
-        with m.If(self.valid & complete & ~recall & ~bypass & (granule == Granule.LARGE)):
+        with m.If(asked & complete & ~recall & ~bypass & (granule == Granule.LARGE)):
             m.d.sync += victim.eq(victim + 1)
             for i in range(self.KNOWN):
                 with m.If(victim == i):

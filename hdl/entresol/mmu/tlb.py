@@ -53,8 +53,8 @@ class L1Tlb(wiring.Component):
     registers and from SUM and MXR of `ctx`).  `current` (indexed by V) says whether the entries of class V0 and V1
     belong to the address space that is in force; while they don't, they answer nothing.
     `fill_en`/`fill` writes the translation of the last lookup, which is repeated in `asked`; a lookup in a later cycle
-    can hit it.  `drop_en`/`drop` removes entries; a fill in the same cycle survives.  At most one valid entry matches
-    an address, because a fill first removes what overlaps it.
+    can hit it.  `drop_en`/`drop` removes entries, which a lookup in the same cycle does not find any more; a fill in
+    the same cycle survives.  At most one valid entry matches an address, because a fill first removes what overlaps it.
     """
 
     def __init__(self, config: CoreConfig, entries: int):
@@ -84,6 +84,7 @@ class L1Tlb(wiring.Component):
             return Mux(lookup.mode.priv == Priv.M, Class.M, Mux(lookup.mode.v, Class.V1, Class.V0))
 
         valid = Signal(self._entries)
+        dropped = Signal(self._entries)  # valid no longer than to the end of this cycle
         large = Signal(self._entries)
         transient = Signal()  # entry 0 is only for the repetition of the last lookup
         spent = Signal()  # ... which has been (a cycle late: what could be asked in between is the same once more)
@@ -108,7 +109,7 @@ class L1Tlb(wiring.Component):
             owner_i = Signal(Class, name=f"class{i}")
             glob = Signal(name=f"global{i}")
             fractured = Signal(name=f"fractured{i}")
-            high = valid[i] & (owner_i.as_value() == owner) & (tag[9:] == self.lookup.vaddr[21 : top + 1])
+            high = valid[i] & ~dropped[i] & (owner_i.as_value() == owner) & (tag[9:] == self.lookup.vaddr[21 : top + 1])
             if i == 0:
                 high &= ~transient | repeated
             m.d.comb += [
@@ -121,6 +122,7 @@ class L1Tlb(wiring.Component):
             in_class = Mux(owner_i == Class.V1, drop.v1, Mux(owner_i == Class.V0, drop.v0, drop.m))
             near = (tag[-1] == drop.addr[top]) & (fractured | large[i] | (tag[:4] == drop.addr[12:16]))
             with m.If(self.drop_en), m.If(in_class & ~(drop.keep_global & glob) & (~drop.by_addr | near)):
+                m.d.comb += dropped[i].eq(1)
                 m.d.sync += valid[i].eq(0)
             if i == 0:
                 with m.If(spent):

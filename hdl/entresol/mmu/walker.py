@@ -69,8 +69,9 @@ class Walker(wiring.Component):
     alone when the request is being abandoned); `done` is a pulse, with `faulted` and `fault` if there is
     no translation.  A request whose `valid` falls is abandoned: it fills nothing, and no `done` follows two cycles
     later or after; one in the very next cycle is to be ignored, which happens by itself because `valid` is low then.
-    `fence_valid` is held until `fence_done`, which means nothing without it; a walk in progress is cut short first, by
-    `fence_likely`, which comes earlier in the cycle, and begins anew afterwards.
+    A fence may be done when `fence_done` says so, and takes effect with `fence_en` in the next cycle.  `fence_waits`
+    comes with it and from the cycle on that follows the one in which there is a fence to do: it cuts a walk in
+    progress short, which begins anew afterwards.
     `*_start` pulses when a request is accepted.
     """
 
@@ -99,8 +100,8 @@ class Walker(wiring.Component):
                 "ptw_rdata": In(64),
                 "ptw_error": In(1),
                 "ptw_mismatch": In(1),
-                "fence_valid": In(1),
-                "fence_likely": In(1),
+                "fence_en": In(1),
+                "fence_waits": In(1),
                 "fence": In(Fence),
                 "fence_done": Out(1),
                 "l2tlb_miss": Out(1),
@@ -131,7 +132,7 @@ class Walker(wiring.Component):
         live = Signal()  # ... up to now, and no fence waits
         wanted = Mux(data_side, self.d_valid, self.i_valid)
         m.d.sync += alive.eq(alive & wanted)
-        m.d.comb += live.eq(alive & wanted & ~self.fence_likely)
+        m.d.comb += live.eq(alive & wanted & ~self.fence_waits)
 
         v = asked.mode.v if hypervisor else Const(0)
         machine = asked.mode.priv == Priv.M
@@ -302,6 +303,7 @@ class Walker(wiring.Component):
             final.fill.perms.nc.eq(~pma.io & pbmt[0]),
         ]
         fill_now = Signal()
+        keep = Signal()  # for the second level, too
 
         def granted_by(perms):
             return permitted(perms, ctx, asked.mode, asked.access, asked.hlvx)
@@ -349,8 +351,9 @@ class Walker(wiring.Component):
             l2.key.level.eq(level),
             l2.key.addr.eq(address),
             l2.way.eq(way),
+            l2.fence_en.eq(self.fence_en),
             l2.fence.eq(self.fence),
-            pmp.flush.eq(self.fence_valid & (self.fence.op == FenceOp.ALL)),
+            pmp.flush.eq(self.fence_en & (self.fence.op == FenceOp.ALL)),
         ]
         m.d.comb += [
             self.ptw_addr.eq(pa),
@@ -421,9 +424,7 @@ class Walker(wiring.Component):
                     alive.eq(1),
                 ]
                 m.d.comb += [l2.probe.gstage.eq(0), l2.probe.level.eq(0), l2.probe.addr.eq(chosen.vaddr)]
-                with m.If(self.fence_valid):
-                    m.d.comb += l2.fence_en.eq(1)
-                with m.Elif(take | self.i_valid):
+                with m.If(~self.fence_waits & (take | self.i_valid)):
                     m.d.comb += [l2.probe_en.eq(1), self.d_start.eq(take), self.i_start.eq(~take)]
                     m.next = "PROBE"
 
@@ -432,11 +433,13 @@ class Walker(wiring.Component):
                 limit = Mux(stage2, top2, Mux(s1, top1, 0))
                 m.d.comb += [l2.cancel.eq(0), l2.probe_en.eq((probe_level <= limit) & ~careful)]
                 m.d.sync += probe_level.eq(probe_level + 1)
-                m.d.comb += [
+                m.d.sync += [
+                    self.fill.as_value().eq(0),
                     self.fill.ppn.eq(found.ppn),
                     self.fill.fill.glob.eq(found.glob),
                     self.fill.fill.fractured.eq(found.fractured),
                     self.fill.fill.perms.eq(found.perms),
+                    keep.eq(0),
                 ]
                 last = careful | l2.answered & (l2.level == limit)
                 granted = granted_by(found.perms)
@@ -455,8 +458,8 @@ class Walker(wiring.Component):
                         m.d.comb += self.l2tlb_miss.eq(~(l2.found & granted))
                     with m.If(l2.answered & l2.found & ~stage2 & (l2.level == 0)):
                         with m.If(granted):
-                            m.d.comb += [fill_now.eq(1), l2.cancel.eq(1), l2.probe_en.eq(0)]
-                            m.next = "DONE"
+                            m.d.comb += [l2.cancel.eq(1), l2.probe_en.eq(0)]
+                            m.next = "FILL"
                         with m.Else():
                             m.d.comb += begin_at_root.eq(last)
                     with m.Elif(l2.answered & l2.found):
@@ -641,14 +644,11 @@ class Walker(wiring.Component):
             with m.State("FINISH"):
                 m.d.comb += [
                     finishing.eq(1),
-                    self.fill.eq(final),
                     pmp.valid.eq(~beyond & (pma.memory | pma.io)),
-                    l2.key.level.eq(0),
-                    l2.way.eq(leaf_way),
-                    l2.new.ppn.eq(final.ppn),
-                    l2.new.glob.eq(glob),
-                    l2.new.perms.eq(final.fill.perms),
-                    l2.new.fractured.eq(leaf1.fractured),
+                ]
+                m.d.sync += [
+                    self.fill.eq(final),
+                    keep.eq((s1 | s2) & ~final.fill.narrow & ~final.fill.large),
                 ]
                 with m.If(~live):
                     m.next = "IDLE"
@@ -658,11 +658,23 @@ class Walker(wiring.Component):
                     with m.If(~granted_by(final.fill.perms)):
                         refuse(Refusal.ACCESS)
                     with m.Else():
-                        m.d.comb += [
-                            fill_now.eq(1),
-                            l2.write_en.eq((s1 | s2) & ~final.fill.narrow & ~final.fill.large),
-                        ]
-                        m.next = "DONE"
+                        m.next = "FILL"
+
+            with m.State("FILL"):
+                m.d.comb += [
+                    fill_now.eq(1),
+                    l2.key.level.eq(0),
+                    l2.way.eq(leaf_way),
+                    l2.new.ppn.eq(self.fill.ppn),
+                    l2.new.glob.eq(self.fill.fill.glob),
+                    l2.new.perms.eq(self.fill.fill.perms),
+                    l2.new.fractured.eq(self.fill.fill.fractured),
+                ]
+                with m.If(~live):
+                    m.next = "IDLE"
+                with m.Else():
+                    m.d.comb += l2.write_en.eq(keep)
+                    m.next = "DONE"
 
             with m.State("DONE"):
                 m.d.comb += done.eq(1)

@@ -72,7 +72,7 @@ def test_atomics_that_hit(bench, lsu):
         outcomes = await dut.run(
             lsu.Op(LsuOp.AMOADD, 0x10000, 3, 5), lsu.Op(LsuOp.LR, 0x10008), lsu.Op(LsuOp.SC, 0x10008, 3, 1),
             lsu.Op(LOAD, 0x10010), lsu.Op(LsuOp.SC, 0x10008, 3, 2))
-        assert cycles(outcomes) == [2, 1, 2, 1, 2]
+        assert cycles(outcomes) == [3, 1, 3, 1, 3]
 
     settled(bench, lsu, scenario)
 
@@ -82,9 +82,9 @@ def test_load_miss_goes_on_with_the_critical_word(bench, lsu, latency):
     async def scenario(dut):
         await dut.run(lsu.Op(STORE, 0x11078))
         await dut.idle(latency + 20)
-        # 1 M cycle, 1 for the address, `latency` + 1 in the memory, 1 to take the word, which is the sixth of its line
+        # 2 M cycles, 1 for the address, `latency` + 1 in the memory, 1 to take the word, which is the sixth of its line
         outcomes = await dut.run(lsu.Op(LOAD, 0x10028), lsu.Op(LOAD, 0x11078), lsu.Op(LOAD, 0x10030))
-        assert cycles(outcomes)[0] == latency + 4
+        assert cycles(outcomes)[0] == latency + 5
         assert cycles(outcomes)[1] == 1  # a hit while the rest of the line arrives
         assert cycles(outcomes)[2] == 7  # the same line: when it is complete
 
@@ -94,7 +94,7 @@ def test_load_miss_goes_on_with_the_critical_word(bench, lsu, latency):
 def test_store_miss_waits_for_the_line(bench, lsu):
     async def scenario(dut):
         outcomes = await dut.run(lsu.Op(STORE, 0x10028, 3, 1))
-        assert cycles(outcomes) == [9 + 4 + 7 + 1]
+        assert cycles(outcomes) == [9 + 5 + 7 + 2]
 
     settled(bench, lsu, scenario)
 
@@ -104,7 +104,7 @@ def test_dirty_victim_does_not_delay_the_refill(bench, lsu):
         await dut.run(lsu.Op(STORE, 0x10000, 3, 1))
         await dut.idle(40)
         outcomes = await dut.run(lsu.Op(LOAD, 0x11000))
-        assert cycles(outcomes) == [9 + 4]
+        assert cycles(outcomes) == [9 + 5]
         assert dut.writebacks == 1
 
     settled(bench, lsu, scenario, write_latency=(60, 60))
@@ -121,7 +121,7 @@ def test_refill_of_the_line_being_written_back_waits_for_the_response(bench, lsu
     settled(bench, lsu, scenario, write_latency=(60, 60))
 
 
-@pytest.mark.parametrize(("vaddr", "load", "store"), [(0x10004, 6, 7), (0x1003C, 6, 7), (0x10FFC, 8, 9)])
+@pytest.mark.parametrize(("vaddr", "load", "store"), [(0x10004, 7, 8), (0x1003C, 7, 8), (0x10FFC, 10, 11)])
 def test_crossing_accesses_that_hit(bench, lsu, vaddr, load, store):
     async def scenario(dut):
         await warm(dut, lsu, vaddr & ~7, vaddr + 8 & ~7)
@@ -201,7 +201,7 @@ def test_clean(bench, lsu):
 def test_input_and_output(bench, lsu):
     async def scenario(dut):
         outcomes = await dut.run(*[lsu.Op(LOAD, 0x20000), lsu.Op(STORE, 0x20000)] * 2)
-        assert cycles(outcomes) == [9 + 4, 9 + 5] * 2
+        assert cycles(outcomes) == [9 + 5, 9 + 6] * 2
         assert [entry[0] for entry in dut.bus.io_log] == ["r", "w"] * 2
 
     pages = {0x20: lsu.Page(0x10000, io=True)}

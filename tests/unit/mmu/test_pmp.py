@@ -141,23 +141,26 @@ def test_without_entries_everything_is_allowed():
             ctx.set(dut.machine, machine)
             assert not ctx.get(dut.done)
             ctx.set(dut.valid, 1)
+            await ctx.tick()
             assert ctx.get(dut.done)
             verdict = ctx.get(dut.verdict)
             assert (verdict.r, verdict.w, verdict.x, verdict.granule) == (1, 1, 1, Granule.LARGE)
+            await ctx.tick()
             ctx.set(dut.valid, 0)
 
     sim = Simulator(dut)
+    sim.add_clock(1e-6)
     sim.add_testbench(main)
     sim.run()
 
 
-def test_known_blocks_and_unlocked_m_mode_take_one_cycle():
+def test_known_blocks_and_unlocked_m_mode_take_two_cycles():
     async def body(checker):
         await checker.configure([Pmp(0, 3, False, (RAM >> 2) + 0xFFFF), *[Pmp()] * 14, ALL_MEMORY])
         _, first = await checker.check(RAM + 0x40_0000, S, 3)
         assert first <= 18
-        assert await checker.check(RAM + 0x40_5678, S, 3) == (Granule.LARGE, 1)
-        assert await checker.check(RAM + 0x40_5678, M, 3) == (Granule.LARGE, 1)
+        assert await checker.check(RAM + 0x40_5678, S, 3) == (Granule.LARGE, 2)
+        assert await checker.check(RAM + 0x40_5678, M, 3) == (Granule.LARGE, 2)
         for locked in (Pmp(0, 3, True, (1 << 54) - 1), Pmp(0, 2, False, RAM + 0x40_5678 >> 2)):
             await checker.configure([locked, *[Pmp()] * 15])
             await checker.check(RAM + 0x40_5678, S, 3)
@@ -166,17 +169,21 @@ def test_known_blocks_and_unlocked_m_mode_take_one_cycle():
     Checker().run(body)
 
 
-def test_a_check_right_behind_a_change():
-    """CSRs change at the end of the cycle that flushes."""
+@pytest.mark.parametrize("late", (False, True))
+def test_a_check_right_behind_a_change(late):
+    """CSRs change at the end of the cycle that flushes, or of the one before."""
 
     async def body(checker):
         for _ in range(2):
             await checker.configure([Pmp()] * 16)
             await checker.check(RAM, M, 3)
+            changed = [Pmp(0, 3, True, (1 << 54) - 1), *[Pmp()] * 15]
+            if late:
+                checker.present(changed)
             checker.ctx.set(checker.dut.flush, 1)
             await checker.ctx.tick()
             checker.ctx.set(checker.dut.flush, 0)
-            checker.present([Pmp(0, 3, True, (1 << 54) - 1), *[Pmp()] * 15])
+            checker.present(changed)
             await checker.check(RAM, M, 3)
 
     Checker().run(body)

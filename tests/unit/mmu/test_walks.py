@@ -26,18 +26,18 @@ def test_latencies_native(modes):
         assert cold.reads == 3 and cold.cycles <= 20, cold
         for i in range(1, 6):
             near = await bench.translate(0x1000_0000 + (i << 12), LOAD, S)
-            assert near.reads == 1 and near.cycles <= 10, near
+            assert near.reads == 1 and near.cycles <= 12, near
         again = await bench.translate(0x1000_0000, LOAD, S)  # gone from 4 entries of L1, in L2
-        assert again.reads == 0 and again.cycles == 3, again
+        assert again.reads == 0 and again.cycles == 4, again
         assert (await bench.translate(0x1000_0008, LOAD, S)).cycles == 0
         assert (await bench.translate(0x2000_0000, LOAD, S)).reads == 1  # the root entry is cached
         assert (await bench.translate(0x2012_3000, LOAD, S)).cycles == 0  # one L1 entry for 2 MiB
         for i in range(5):
             await bench.translate(0x1000_0000 + (i << 12), LOAD, S)
         large = await bench.translate(0x2010_0000, LOAD, S)
-        assert large.reads == 0 and large.cycles <= 7, large
+        assert large.reads == 0 and large.cycles <= 9, large
         machine_mode = await bench.translate(RAM, LOAD, M)
-        assert machine_mode.reads == 0 and machine_mode.cycles <= 3, machine_mode
+        assert machine_mode.reads == 0 and machine_mode.cycles <= 5, machine_mode
 
 
 @pytest.mark.rule("satp_op_active", "sfence_vma_implicit_access")
@@ -73,14 +73,14 @@ def test_latencies_guest(modes):
         assert cold.reads <= 15 and cold.cycles <= 100, cold
         for i in range(1, 6):
             near = await bench.translate(0x1000_0000 + (i << 12), LOAD, S, 1)
-            assert near.reads == 2 and near.cycles <= 18, near  # VS leaf and G leaf
+            assert near.reads == 2 and near.cycles <= 20, near  # VS leaf and G leaf
         again = await bench.translate(0x1000_0000, LOAD, S, 1)
-        assert again.reads == 0 and again.cycles == 3, again
+        assert again.reads == 0 and again.cycles == 4, again
         await bench.fence(FenceOp.HFENCE_VVMA)
         fenced = await bench.translate(0x1000_0000, LOAD, S, 1)
         assert fenced.reads == 4 and fenced.cycles <= 40, fenced  # the G-stage of the tables is still known
         fetch = await bench.translate(0x1000_0000, FETCH, S, 1)
-        assert fetch.reads == 0 and fetch.cycles == 3, fetch
+        assert fetch.reads == 0 and fetch.cycles == 4, fetch
 
 
 def test_fences_are_quick():
