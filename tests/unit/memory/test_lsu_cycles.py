@@ -86,7 +86,7 @@ def test_load_miss_goes_on_with_the_critical_word(bench, lsu, latency):
         outcomes = await dut.run(lsu.Op(LOAD, 0x10028), lsu.Op(LOAD, 0x11078), lsu.Op(LOAD, 0x10030))
         assert cycles(outcomes)[0] == latency + 5
         assert cycles(outcomes)[1] == 1  # a hit while the rest of the line arrives
-        assert cycles(outcomes)[2] == 7  # the same line: when it is complete
+        assert cycles(outcomes)[2] == 8  # the same line: when it is complete
 
     settled(bench, lsu, scenario, read_latency=(latency, latency))
 
