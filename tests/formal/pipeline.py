@@ -12,10 +12,15 @@ from prove import claim
 from entresol.config import CoreConfig
 from entresol.core import Core
 from entresol.execute.types import Executed
-from entresol.isa.control import Unit
+from entresol.isa.control import CsrOp, Unit
 from entresol.isa.privilege import Priv
 from entresol.memory.arbiter import DATA_ID, FETCH_ID
-from entresol.privileged.csr_access import CsrDecoder
+from entresol.privileged import block_control
+from entresol.privileged import legality as legality_of
+from entresol.privileged.block_control import BlockControl
+from entresol.privileged.csr_access import CsrAccess, CsrDecoder
+from entresol.privileged.exceptions import FETCH_FAULTS
+from entresol.privileged.legality import Legality
 
 MPRV, MPP, MPV, SPVP = 17, 11, 39, 8  # bits of mstatus and hstatus
 
@@ -69,20 +74,55 @@ class Pipeline(wiring.Component):
         instr = held.m
         assert instr.shape() is Executed
         units = {Unit.LSU: instr.is_lsu, Unit.DIV: instr.is_div, Unit.CSR: instr.is_csr, Unit.SYSTEM: instr.is_system}
-        sound = ~instr.fault & ~instr.control.illegal
+        m.submodules.decoder = decoder = CsrDecoder(self._config)
+        m.d.comb += [decoder.addr.eq(instr.insn[20:32]), decoder.v.eq(csr.mode.v)]
+        refused = self._refused(m, instr, decoder)
+        sound = ~instr.fault & ~refused
         claim(m, "units", ~held.m_valid | Cat(told == (sound & (instr.control.unit == unit))
                                               for unit, told in units.items()).all())
-        killed = self._commit["interrupt"]  # a cycle before
+        claim(m, "refused_traps", ~held.m_valid | sound | instr.early.valid)
+        early = instr.early
+        known = ~instr.fault | early.cause.matches(*FETCH_FAULTS)
+        claim(m, "delegated", ~(held.m_valid & early.valid & known) | (Cat(early.below_m, early.to_vs) == Cat(
+            vector.bit_select(early.cause, 1) for vector in (csr.exception_below_m, csr.exception_to_vs))))
+        killed = self._commit["interrupt"] | self._commit["faulted"]  # a cycle before
         claim(m, "in_m", in_m == held.m_valid & instr.is_lsu & ~killed)
         claim(m, "first", ~in_m | (first == held.m_first))
         claim(m, "first_in_m", ~first | in_m)
-        refused = csr.block_illegal | csr.block_virtual | instr.control.hlsv & (csr.hlsv_illegal | csr.hlsv_virtual)
         claim(m, "no_jump", ~in_m | ~instr.misaligned)
-        m.submodules.decoder = decoder = CsrDecoder(self._config)
-        m.d.comb += decoder.addr.eq(instr.insn[20:32])
         claim(m, "decoded_csr", ~(held.m_valid & (instr.control.unit == Unit.CSR)) | (
             held.m_csr.as_value() == decoder.decoded.as_value()))
-        claim(m, "legal", ~in_m | first | ~refused)
+
+    def _refused(self, m, instr, decoder):
+        """Whether the instruction in M must not be executed, by what the registers hold while it is there: X decides,
+        and nothing changes that before M."""
+        csr = self._csr
+        m.submodules.access = access = CsrAccess(self._config)
+        m.submodules.legality = legality = Legality()
+        m.submodules.blocks = blocks = BlockControl()
+        writes = Signal(name="writes")
+        m.d.comb += [
+            writes.eq((instr.control.op == CsrOp.RW) | (instr.insn[15:20] != 0)),
+            access.valid.eq(instr.control.unit == Unit.CSR),
+            access.csr.eq(decoder.permission),
+            access.write.eq(writes),
+            access.mode.eq(csr.mode),
+            *(getattr(access, control.replace(".", "_")).eq(csr._get(control)) for control in access.controls),
+            legality.op.eq(instr.control.op),
+            legality.mode.eq(csr.mode),
+            *(getattr(legality, name).eq(csr._get(f"{register}.{name}"))
+              for register, names in legality_of.FIELDS.items() for name in names),
+            blocks.op.eq(instr.control.op),
+            blocks.mode.eq(csr.mode),
+            *(getattr(blocks, register)[name].eq(csr._get(f"{register}.{name}"))
+              for register, names in block_control.FIELDS.items() for name in names),
+        ]
+        claim(m, "writes_csr", ~self._execute.component.m_valid | (instr.writes_csr == writes))
+        is_lsu, hlsv = instr.control.unit == Unit.LSU, instr.control.hlsv
+        return (instr.control.illegal | access.illegal | access.virtual
+                | (instr.control.unit == Unit.SYSTEM) & (legality.sys_illegal | legality.sys_virtual)
+                | is_lsu & (blocks.illegal | blocks.virtual
+                            | hlsv & (legality.hlsv_illegal | legality.hlsv_virtual)))
 
     def _changes(self, m):
         """What changes CSRs leaves nothing under way."""

@@ -16,6 +16,7 @@ from entresol.memory.dcache import WriteChannel
 from entresol.memory.lsu import Lsu
 from entresol.privileged.commit import Commit
 from entresol.privileged.csr_file import CsrFile
+from entresol.privileged.exceptions import Exceptions
 
 CONFIGURATIONS = [pytest.param(name, marks=() if name == "linux" else pytest.mark.nightly) for name in CONFIGS]
 
@@ -73,7 +74,11 @@ BUGS = {
                                 "stopped.eq(self.m_valid & csr.interrupt_valid)", "killed_at_once"),
     "fences_do_not_redirect": Bug(Commit, "serialises.eq(is_fence_i | is_fence |", "serialises.eq(is_fence_i |",
                                   "fence_redirects"),
-    "csrs_do_not_redirect": Bug(Commit, "| (csr_writes & csr.csr_flush)", "", "hgatp_alone"),
+    "csrs_do_not_redirect": Bug(Commit, "| (i.writes_csr & csr.csr_flush)", "", "hgatp_alone"),
+    "refused_goes_on": Bug(ExecuteStage, "(control.unit == unit) & ~fetched.fault & ~self.refused",
+                           "(control.unit == unit) & ~fetched.fault", "units"),
+    "returns_do_not_redirect": Bug(Commit, "(is_xret | (serialises", "((serialises", "units"),
+    "delegated_from_hs": Bug(Exceptions, "early.to_vs.eq(self.to_vs[code.value])", "early.to_vs.eq(1)", "delegated"),
     "mprv_without_mpv": Bug(CsrFile, 'self.data_mode.v.eq(self._get("mstatus.mpv")', "self.data_mode.v.eq(self.mode.v",
                             "explicit_mode"),
     "bus_of_the_other": Bug(AxiArbiter, "bus.arid.eq(Mux(pick_fetch, FETCH_ID, DATA_ID))", "bus.arid.eq(DATA_ID)",

@@ -6,14 +6,14 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
 from ..frontend.types import BranchKind, BranchUpdate
-from ..isa.control import BranchOp, DivOp, ImmFormat, LsuOp, MulOp, Unit
+from ..isa.control import BranchOp, CsrOp, DivOp, ImmFormat, LsuOp, MulOp, Unit
 from ..isa.privilege import Mode
 from ..memory.types import LsuRequest, PointerMasking, masked
-from ..privileged.csr_access import CsrDecoder, decoded_csr
+from ..privileged.csr_access import CsrDecoder, csr_permission, decoded_csr
 from .alu import Alu
 from .bits import sum_differs
 from .branch import BranchUnit
-from .types import Bubble, Bypass, Decoded, Executed
+from .types import Bubble, Bypass, Decoded, Early, Executed
 
 
 class ExecuteStage(wiring.Component):
@@ -34,6 +34,13 @@ class ExecuteStage(wiring.Component):
             "flush_reason": In(Bubble),
             "data_mode": In(Mode),  # effective mode of loads and stores
             "hlsv_mode": In(Mode),  # of HLV, HLVX and HSV
+            "v": In(1),  # the mode's V
+            "csr_permission": Out(csr_permission(config)),  # of the CSR that the instruction in X accesses
+            "csr_access": Out(1),  # if it does
+            "csr_writes": Out(1),
+            "misaligned": Out(1),  # it jumps to where no instruction can be
+            "early": In(Early),  # its exception
+            "refused": In(1),  # which says that it must not be executed
             "inval_flushes": In(1),  # CBO.INVAL is to do what CBO.FLUSH does
             "data_masking": In(PointerMasking),
             "hlsv_masking": In(PointerMasking),
@@ -74,7 +81,13 @@ class ExecuteStage(wiring.Component):
             branch.a.eq(x.rs1),
             branch.b.eq(x.rs2),
         ]
-        with m.If(control.unit == Unit.CSR):  # a simulator then has nothing to do for other instructions
+        m.d.comb += [
+            csr.v.eq(self.v),
+            self.csr_permission.eq(csr.permission),
+            self.csr_access.eq(control.unit == Unit.CSR),
+            self.csr_writes.eq((control.op == CsrOp.RW) | (fetched.insn[15:20] != 0)),
+        ]
+        with m.If(self.csr_access):  # a simulator then has nothing to do for other instructions
             m.d.comb += csr.addr.eq(fetched.insn[20:32])
 
         is_branch, is_jal, is_jalr = Signal(), Signal(), Signal()
@@ -115,7 +128,7 @@ class ExecuteStage(wiring.Component):
             self.redirect_pc.eq(Mux(taken, target, link)),
         ]
 
-        misaligned = Signal()
+        misaligned = self.misaligned
         if not self._config.has("c"):
             m.d.comb += misaligned.eq(taken & target[1])
 
@@ -166,8 +179,7 @@ class ExecuteStage(wiring.Component):
             self.bypass.rd.eq(x.rd),
             self.bypass.value.eq(Mux(control.unit == Unit.BRANCH, link, alu.result)),
             # `flush` is known late: the unit hears of it in the next cycle.
-            self.lsu_fire.eq(self.x_valid & self.m_free & ~fetched.fault & ~control.illegal
-                             & (control.unit == Unit.LSU)),
+            self.lsu_fire.eq(self.x_valid & self.m_free & ~fetched.fault & ~self.refused & (control.unit == Unit.LSU)),
             self.lsu.op.eq(control.op),
             self.lsu.vaddr.eq(pointer),
             self.lsu.masking.eq(masking),
@@ -200,13 +212,15 @@ class ExecuteStage(wiring.Component):
                 self.m.rvc.eq(fetched.rvc),
                 self.m.fault.eq(fetched.fault),
                 self.m.control.eq(control),
-                *(self.m[f"is_{unit.name.lower()}"].eq((control.unit == unit) & ~fetched.fault & ~control.illegal)
+                self.m.early.eq(self.early),
+                *(self.m[f"is_{unit.name.lower()}"].eq((control.unit == unit) & ~fetched.fault & ~self.refused)
                   for unit in (Unit.LSU, Unit.DIV, Unit.CSR, Unit.SYSTEM)),
+                self.m.writes_csr.eq(self.csr_writes),
                 self.m.rd.eq(x.rd),
                 self.m.result.eq(result),
                 self.m.id.eq(x.rs2),
             ]
-            with m.If(control.unit == Unit.CSR):
+            with m.If(self.csr_access):
                 m.d.sync += self.m_csr.eq(csr.decoded)
         with m.If(self.flush):  # late: whatever else has been taken does not matter then
             m.d.sync += [self.m_valid.eq(0), self.m_bubble.eq(self.flush_reason)]

@@ -18,6 +18,15 @@ class Decoded(data.Struct):
     rd: 5
 
 
+class Early(data.Struct):
+    """An exception that is known before its instruction enters M, and which mode is to handle it."""
+
+    valid: 1
+    cause: 6  # a Cause
+    below_m: 1  # HS- or VS-mode
+    to_vs: 1
+
+
 class Executed(data.Struct):
     """An instruction in M."""
 
@@ -30,10 +39,12 @@ class Executed(data.Struct):
     fault: 1
     misaligned: 1  # a jump or taken branch to `result`, where no instruction can be (never with compressed ones)
     control: Control
-    is_lsu: 1  # its unit, if it was fetched and is legal so far
+    early: Early
+    is_lsu: 1  # its unit, if it was fetched and may be executed
     is_div: 1
     is_csr: 1
     is_system: 1
+    writes_csr: 1  # with is_csr
     rd: 5
 
 

@@ -8,6 +8,9 @@ from amaranth.lib.wiring import In, Out
 from ..isa.control import LsuOp
 from ..isa.privilege import Mode, Priv
 
+#: What it looks at, by register.
+FIELDS = {register: ("cbie", "cbcfe", "cbze") for register in ("menvcfg", "henvcfg", "senvcfg")}
+
 
 class Invalidate(enum.Enum, shape=2):
     """xenvcfg.CBIE, 2 bits: what CBO.INVAL does below."""

@@ -5,15 +5,16 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
-from ..execute.types import Bubble, Bypass, Executed
+from ..execute.types import Bubble, Bypass, Early, Executed
 from ..isa.causes import Cause
-from ..isa.control import CsrOp, LsuOp, SysOp, Unit
+from ..isa.control import Control, LsuOp, SysOp, Unit
 from ..isa.privilege import Priv
-from ..memory.types import Implicit, MemFault
+from ..memory.types import MemFault
 from ..mmu.types import Fence, FenceOp
 from ..observe import Events, Retire
 from .csr_access import decoded_csr
 from .csr_file import CsrFile
+from .exceptions import Exceptions
 from .tinst import TransformedInstruction
 
 #: WRS.NTO and WRS.STO stall for at most this many cycles: some ten misses of the data cache.
@@ -38,6 +39,12 @@ class Commit(wiring.Component):
             "m": In(Executed),
             "m_csr": In(decoded_csr(config)),
             "m_bubble": In(Bubble),
+            # the instruction in X, which may enter M
+            "x_control": In(Control),
+            "x_fault": In(1),
+            "x_misaligned": In(1),
+            "x_early": Out(Early),
+            "x_refused": Out(1),
             "free": Out(1),  # M is empty or its instruction leaves at the end of this cycle
             "bypass": Out(Bypass),
             "rd_we": Out(1),  # `rd_data` is to be written to the register file
@@ -84,75 +91,59 @@ class Commit(wiring.Component):
         def system(*ops):
             return is_system & ((control.op == ops[0]) if len(ops) == 1 else control.op.matches(*ops))
 
-        # --- CSRs and legality
+        # --- the instruction in X: what is known of it decides when it enters M
+        m.submodules.exceptions = exceptions = Exceptions()
+        m.d.comb += [
+            csr.sys_op.eq(self.x_control.op),
+            csr.block_op.eq(self.x_control.op),
+            exceptions.control.eq(self.x_control),
+            exceptions.fault.eq(self.x_fault),
+            exceptions.fetch_cause.eq(self.fetch_fault.cause),
+            exceptions.misaligned.eq(self.x_misaligned),
+            exceptions.mode.eq(csr.mode),
+            *(getattr(exceptions, f"{kind}_{what}").eq(getattr(csr, f"{kind}_{what}"))
+              for kind in ("csr", "sys", "hlsv", "block") for what in ("illegal", "virtual")),
+            exceptions.below_m.eq(csr.exception_below_m),
+            exceptions.to_vs.eq(csr.exception_to_vs),
+            self.x_early.eq(exceptions.early),
+            self.x_refused.eq(exceptions.refused),
+        ]
+
+        # --- CSRs
         csr_writes = Signal()
         m.d.comb += [
-            csr_writes.eq((control.op == CsrOp.RW) | (i.insn[15:20] != 0)),
+            csr_writes.eq(is_csr & i.writes_csr),
             csr.csr_valid.eq(is_csr),
             csr.csr.eq(self.m_csr),
             csr.csr_op.eq(control.op),
             csr.csr_operand.eq(i.result),
-            csr.csr_write.eq(csr_writes),
-            csr.sys_op.eq(control.op),
-            csr.block_op.eq(control.op),
+            csr.csr_write.eq(i.writes_csr),
         ]
 
-        # --- exceptions, but for those of the load/store unit all known in the first cycle
-        early, cause, tval = Signal(), Signal(Cause), Signal(64)
-        below_m, to_vs = Signal(), Signal()  # the exception goes to HS- or VS-mode, to VS-mode
-        raw_tval, pc_tval = Signal(), Signal()
-        illegal, virtual = Signal(), Signal()
-        lsu_illegal, lsu_virtual = Signal(), Signal()
-        m.d.comb += [
-            lsu_illegal.eq(is_lsu & (csr.block_illegal | (control.hlsv & csr.hlsv_illegal))),
-            lsu_virtual.eq(is_lsu & (csr.block_virtual | (control.hlsv & csr.hlsv_virtual))),
-            illegal.eq(control.illegal | csr.csr_illegal | (is_system & csr.sys_illegal) | lsu_illegal),
-            virtual.eq(csr.csr_virtual | (is_system & csr.sys_virtual) | lsu_virtual),
-        ]
+        # --- exceptions.  Those of the load/store unit are known late, and taken in the next cycle.
         memory_fault = Signal(MemFault)  # of the fetch or the load/store, whichever it is
-        m.d.comb += memory_fault.eq(Mux(i.fault, self.fetch_fault, self.lsu_fault))
         trap_memory = Signal()
-        memory_below_m, memory_to_vs = Signal(), Signal()
+        faulted = Signal()
+        fault_cause, fault_v = Signal(6), Signal()
+        fault_below_m, fault_to_vs = Signal(), Signal()
+        cause, tval = Signal(6), Signal(64)
+        is_break = i.early.cause == Cause.BREAKPOINT
         m.d.comb += [
-            memory_below_m.eq(csr.exception_below_m.bit_select(memory_fault.cause, 1)),
-            memory_to_vs.eq(csr.exception_to_vs.bit_select(memory_fault.cause, 1)),
-            below_m.eq(memory_below_m),
-            to_vs.eq(memory_to_vs),
+            memory_fault.eq(Mux(i.fault, self.fetch_fault, self.lsu_fault)),
+            trap_memory.eq(i.fault | is_lsu),
         ]
-
-        def exception(code: Cause):
-            """What is known of an exception in the first cycle."""
-            return [early.eq(1), cause.eq(code), below_m.eq(csr.exception_below_m[code.value]),
-                    to_vs.eq(csr.exception_to_vs[code.value])]
-
-        with m.If(i.fault):
-            m.d.comb += [early.eq(1), trap_memory.eq(1)]
+        with m.If(trap_memory):
+            m.d.comb += tval.eq(memory_fault.vaddr)
+        with m.Elif(i.early.cause.matches(Cause.ILLEGAL_INSTRUCTION, Cause.VIRTUAL_INSTRUCTION)):
+            m.d.comb += tval.eq(i.raw)
         with m.Elif(i.misaligned):
-            m.d.comb += exception(Cause.INSTRUCTION_ADDRESS_MISALIGNED)
-        with m.Elif(illegal):
-            m.d.comb += [*exception(Cause.ILLEGAL_INSTRUCTION), raw_tval.eq(1)]
-        with m.Elif(virtual):
-            m.d.comb += [*exception(Cause.VIRTUAL_INSTRUCTION), raw_tval.eq(1)]
-        with m.Elif(system(SysOp.EBREAK)):
-            m.d.comb += [*exception(Cause.BREAKPOINT), pc_tval.eq(1)]
-        with m.Elif(system(SysOp.ECALL)), m.Switch(csr.mode.priv):
-            with m.Case(Priv.U):
-                m.d.comb += exception(Cause.ECALL_FROM_U)
-            with m.Case(Priv.S):
-                with m.If(csr.mode.v):
-                    m.d.comb += exception(Cause.ECALL_FROM_VS)
-                with m.Else():
-                    m.d.comb += exception(Cause.ECALL_FROM_HS)
-            with m.Default():
-                m.d.comb += exception(Cause.ECALL_FROM_M)
-        with m.Elif(is_lsu):
-            m.d.comb += trap_memory.eq(1)
-        other_tval = Mux(i.misaligned, i.result, Mux(pc_tval, i.pc, 0))
-        m.d.comb += tval.eq(Mux(trap_memory, memory_fault.vaddr, Mux(raw_tval, i.raw, other_tval)))
+            m.d.comb += tval.eq(i.result)
+        with m.Elif(is_break):
+            m.d.comb += tval.eq(i.pc)
 
         # --- completion
         stopped, interrupt, interrupt_cause = Signal(), Signal(), Signal(6)
-        excepted, trap, done, completed, others_completed = (Signal() for _ in range(5))
+        excepted, failed, trap, done, completed, others_completed = (Signal() for _ in range(6))
         is_fence, is_wrs = Signal(), Signal()
         fence_all = Signal()
         m.d.comb += [
@@ -161,13 +152,21 @@ class Commit(wiring.Component):
             is_wrs.eq(system(SysOp.WRS_NTO, SysOp.WRS_STO)),
             fence_all.eq(csr_writes & csr.csr_fence),
             stopped.eq(self.m_valid & self.m_first & csr.interrupt_valid),  # by an interrupt, taken in the next cycle
-            excepted.eq(self.m_valid & (early | (is_lsu & self.lsu_faulted))),
-            trap.eq(interrupt | (excepted & ~stopped)),
+            excepted.eq(self.m_valid & i.early.valid),
+            failed.eq(self.m_valid & is_lsu & self.lsu_faulted & ~stopped),
+            trap.eq(interrupt | faulted | (excepted & ~stopped)),
             # The load/store unit is done with nothing but what is in M, and late: nothing shall be behind that.
-            completed.eq(self.lsu_done | others_completed),
+            completed.eq((self.lsu_done & ~self.lsu_faulted) | others_completed),
             others_completed.eq(~is_lsu),
         ]
-        m.d.sync += interrupt.eq(stopped)
+        m.d.sync += [interrupt.eq(stopped), faulted.eq(failed)]
+        with m.If(failed):
+            m.d.sync += [
+                fault_cause.eq(self.lsu_fault.cause),
+                fault_v.eq(self.lsu_fault.v),
+                fault_below_m.eq(csr.exception_below_m.bit_select(self.lsu_fault.cause, 1)),
+                fault_to_vs.eq(csr.exception_to_vs.bit_select(self.lsu_fault.cause, 1)),
+            ]
         with m.If(stopped):
             m.d.sync += interrupt_cause.eq(csr.interrupt_cause)
         with m.If(is_div):
@@ -190,8 +189,7 @@ class Commit(wiring.Component):
             done.eq(trap | retires),
             # Not what leaves with a trap: that empties the stages before M anyway.
             self.free.eq(~self.m_valid | (~stopped & completed)),
-            # Only what can stop a load or store: the rest of `early` is a long path.
-            self.lsu_kill.eq(self.m_valid & is_lsu & (stopped | lsu_illegal | lsu_virtual)),
+            self.lsu_kill.eq(self.m_valid & is_lsu & stopped),
             self.div_kill.eq(self.m_valid & is_div & stopped),
         ]
 
@@ -215,14 +213,14 @@ class Commit(wiring.Component):
             self.bypass.rd.eq(i.rd),
             self.bypass.value.eq(result),
             self.rd_data.eq(Mux(control.unit == Unit.LSU, self.lsu_rdata, result)),
-            csr.csr_commit.eq(goes_on & others_completed & is_csr & csr_writes),  # without the late `lsu_done`
+            csr.csr_commit.eq(goes_on & others_completed & csr_writes),  # without the late `lsu_done`
             csr.retired.eq(retires),
         ]
 
         # --- fences
         m.d.comb += [
             self.fence_likely.eq(self.m_valid & ~stopped & (is_fence | fence_all)),
-            self.fence_valid.eq(self.fence_likely & ~trap),
+            self.fence_valid.eq(self.fence_likely & ~interrupt),
             self.fence.by_addr.eq(i.insn[15:20] != 0),
             self.fence.by_id.eq(i.insn[20:25] != 0),
             self.fence.addr.eq(i.result),
@@ -242,22 +240,37 @@ class Commit(wiring.Component):
         m.d.comb += [
             tinst.insn.eq(i.insn),
             tinst.rvc.eq(i.rvc),
-            tinst.cause.eq(csr.trap_cause),  # means nothing with `interrupt`
-            tinst.interrupt.eq(interrupt),
-            tinst.implicit.eq(Mux(trap_memory, memory_fault.implicit, Implicit.NONE)),
+            tinst.cause.eq(Mux(i.fault, i.early.cause, self.lsu_fault.cause)),
+            tinst.interrupt.eq(interrupt | ~trap_memory),
+            tinst.implicit.eq(memory_fault.implicit),
             tinst.offset.eq(memory_fault.vaddr - i.result),
+            cause.eq(Mux(faulted, fault_cause, i.early.cause)),
             csr.trap_valid.eq(trap),
             csr.trap_interrupt.eq(interrupt),
-            csr.trap_cause.eq(Mux(trap_memory, memory_fault.cause, cause)),
+            csr.trap_cause.eq(cause),
             csr.trap_interrupt_cause.eq(interrupt_cause),
-            csr.trap_target.priv.eq(Mux(interrupt, csr.interrupt_target.priv, Mux(below_m, Priv.S, Priv.M))),
-            csr.trap_target.v.eq(Mux(interrupt, csr.interrupt_target.v, to_vs)),
             csr.trap_epc.eq(i.pc),
+            csr.trap_held.eq(faulted),
             csr.trap_tval.eq(Mux(interrupt, 0, tval)),
             csr.trap_gpa.eq(Mux(trap_memory & ~interrupt, memory_fault.gpa, 0)),
             csr.trap_tinst.eq(tinst.value),
-            # The tval of a breakpoint or a misaligned jump is a virtual address of the guest, if it is the guest's.
-            csr.trap_gva.eq(~interrupt & Mux(trap_memory, memory_fault.v, (pc_tval | i.misaligned) & csr.mode.v)),
+        ]
+        # The tval of a breakpoint or a misaligned jump is a virtual address of the guest, if it is the guest's.
+        with m.If(interrupt):
+            m.d.comb += csr.trap_target.eq(csr.interrupt_target)
+        with m.Elif(faulted):
+            m.d.comb += [
+                csr.trap_target.priv.eq(Mux(fault_below_m, Priv.S, Priv.M)),
+                csr.trap_target.v.eq(fault_to_vs),
+                csr.trap_gva.eq(fault_v),
+            ]
+        with m.Else():
+            m.d.comb += [
+                csr.trap_target.priv.eq(Mux(i.early.below_m, Priv.S, Priv.M)),
+                csr.trap_target.v.eq(i.early.to_vs),
+                csr.trap_gva.eq(Mux(i.fault, self.fetch_fault.v, (is_break | i.misaligned) & csr.mode.v)),
+            ]
+        m.d.comb += [
             is_xret.eq(system(SysOp.MRET, SysOp.SRET)),
             is_fence_i.eq(system(SysOp.FENCE_I)),
             csr.xret_valid.eq(goes_on & is_xret),
@@ -273,9 +286,9 @@ class Commit(wiring.Component):
         m.d.sync += started.eq(1)
         m.d.comb += [
             serialises.eq(is_fence_i | is_fence | system(SysOp.SFENCE_INVAL_IR)
-                          | (csr_writes & csr.csr_flush)),
+                          | (i.writes_csr & csr.csr_flush)),
             redirects.eq(self.m_valid & (is_xret | (serialises & (~(is_fence | fence_all) | self.fence_done)))),
-            traps.eq(interrupt | excepted),
+            traps.eq(interrupt | faulted | excepted),
             self.redirect_valid.eq(traps | redirects | ~started),
             self.redirect_reason.eq(Mux(traps | is_xret, Bubble.TRAP, Bubble.SERIAL)),
         ]
@@ -297,7 +310,6 @@ class Commit(wiring.Component):
             retire.trap.eq(trap),
             retire.interrupt.eq(interrupt),
             retire.cause.eq(Mux(interrupt, interrupt_cause, csr.trap_cause)),
-            retire.tval.eq(csr.trap_tval),
             retire.target.eq(csr.trap_target),
             retire.mode.eq(csr.mode),
             retire.pc.eq(i.pc),
@@ -312,6 +324,8 @@ class Commit(wiring.Component):
             retire.mem_size.eq(control.size),
             retire.mem_wdata.eq(self.lsu_wdata),
         ]
+        with m.If(~faulted):
+            m.d.sync += retire.tval.eq(csr.trap_tval)
         lost = self.lost
         waits = is_lsu & self.lsu_waiting_walk
         with m.If(~self.m_valid):
@@ -325,7 +339,7 @@ class Commit(wiring.Component):
                 lost.lost_walk_vs.eq(self.m_bubble == Bubble.WALK_VS),
                 lost.lost_walk_g.eq(self.m_bubble == Bubble.WALK_G),
             ]
-        with m.Elif(trap | stopped):
+        with m.Elif(trap | stopped | failed):
             m.d.comb += lost.lost_trap.eq(1)
         with m.Elif(~completed):
             m.d.comb += [

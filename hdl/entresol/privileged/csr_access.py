@@ -71,24 +71,33 @@ def _gated(table: Mapping[str, Csr], scope: Scope) -> dict[tuple[str, int] | Non
     return {condition: frozenset(addresses) for condition, addresses in found.items()}
 
 
+def csr_permission(config: CoreConfig) -> data.StructLayout:
+    """What decides who may access a CSR: the lowest level that may, whether it is read-only, and in which of the
+    `classes` it is."""
+    return data.StructLayout({"level": 2, "read_only": 1, "classes": len(classes(config))})
+
+
 def decoded_csr(config: CoreConfig) -> data.StructLayout:
-    """What `CsrDecoder` makes of an address: the one-hot values of its hexadecimal digits, the lowest first, the
-    lowest level that may access it, whether it is read-only, in which of the `classes` it is; whether it is in the
-    memory of trap registers, and its word there (in V=0); whether it is a counter of events, and its number; whether
-    any write makes the pipeline refetch, and whether it is the PMP's."""
+    """Which CSR an address means, in the mode that it was decoded for: the one-hot values of its hexadecimal digits,
+    the lowest first; whether it is in the memory of trap registers, and its word there; whether it is a counter of
+    events, and its number; whether any write makes the pipeline refetch, and whether it is the PMP's."""
     return data.StructLayout({
-        "digits": data.ArrayLayout(16, 3), "level": 2, "read_only": 1, "classes": len(classes(config)),
-        "trap": 1, "word": 4, "event": 1, "number": 5,
+        "digits": data.ArrayLayout(16, 3), "trap": 1, "word": 4, "event": 1, "number": 5,
         "flush": 1, "pmp": 1,
     })
 
 
 class CsrDecoder(wiring.Component):
-    """Decodes the address of a CSR; combinational.  It belongs to the stage before the access."""
+    """Decodes the address of a CSR; combinational.  It belongs to the stage before the access.
+
+    With `v`, the mode's V, what the address names is replaced by `Csr.substitute`; `permission` is of the address
+    itself.
+    """
 
     def __init__(self, config: CoreConfig):
         self._config = config
-        super().__init__({"addr": In(12), "decoded": Out(decoded_csr(config))})
+        super().__init__({"addr": In(12), "v": In(1), "decoded": Out(decoded_csr(config)),
+                          "permission": Out(csr_permission(config))})
 
     def elaborate(self, platform):
         m = Module()
@@ -98,21 +107,30 @@ class CsrDecoder(wiring.Component):
         events = [table[f"{prefix}hpmcounter{number}"].address for number in event_counters(self._config)
                   for prefix in ("m", "") if f"{prefix}hpmcounter{number}" in table]
         m.d.comb += [
-            self.decoded.level.eq(self.addr[8:10]),
-            self.decoded.read_only.eq(self.addr[10:12].all()),
-            self.decoded.classes.eq(Cat(~address_in(self.addr, sorted(frozenset(range(1 << 12)) - none)),
-                                        *(address_in(self.addr, sorted(addresses)) for addresses in gated))),
-            *(self.decoded.digits[digit].eq(C(1, 16) << self.addr.word_select(digit, 4)) for digit in range(3)),
-            self.decoded.trap.eq(address_in(self.addr, sorted(words))),
+            self.permission.level.eq(self.addr[8:10]),
+            self.permission.read_only.eq(self.addr[10:12].all()),
+            self.permission.classes.eq(Cat(~address_in(self.addr, sorted(frozenset(range(1 << 12)) - none)),
+                                           *(address_in(self.addr, sorted(addresses)) for addresses in gated))),
+        ]
+        addr, replaced = Signal(12), Signal()
+        substituted = [csr for csr in table.values() if csr.substitute]
+        assert all(table[csr.substitute].address == csr.address + 0x100 and csr.address >> 8 == 1
+                   for csr in substituted)
+        m.d.comb += [
+            replaced.eq(self.v & address_in(self.addr, sorted(csr.address for csr in substituted))),
+            addr.eq(Cat(self.addr[:8], self.addr[8] & ~replaced, self.addr[9] | replaced, self.addr[10:])),
+        ]
+        m.d.comb += [
+            *(self.decoded.digits[digit].eq(C(1, 16) << addr.word_select(digit, 4)) for digit in range(3)),
+            self.decoded.trap.eq(address_in(addr, sorted(words))),
             self.decoded.word.eq(Cat(
-                address_in(self.addr, sorted(address for address, word in words.items() if word >> bit & 1))
+                address_in(addr, sorted(address for address, word in words.items() if word >> bit & 1))
                 for bit in range(4))),
-            self.decoded.event.eq(address_in(self.addr, sorted(events))),
-            self.decoded.number.eq(self.addr[:5]),
-            # What replaces one of these in V=1 is another one.
-            self.decoded.flush.eq(address_in(self.addr, sorted(
+            self.decoded.event.eq(address_in(addr, sorted(events))),
+            self.decoded.number.eq(addr[:5]),
+            self.decoded.flush.eq(address_in(addr, sorted(
                 csr.address for csr in table.values() if csr.flush == -1))),
-            self.decoded.pmp.eq(address_in(self.addr, sorted(
+            self.decoded.pmp.eq(address_in(addr, sorted(
                 csr.address for csr in table.values() if csr.name.startswith("pmp")))),
         ]
         return m
@@ -131,7 +149,7 @@ class CsrAccess(wiring.Component):
         self.controls = controls(self._table)
         super().__init__({
             "valid": In(1),
-            "decoded": In(decoded_csr(config)),
+            "csr": In(csr_permission(config)),
             "write": In(1),
             "mode": In(Mode),
             **{control.replace(".", "_"): In(1) for control in self.controls},
@@ -143,7 +161,7 @@ class CsrAccess(wiring.Component):
         """Whether a gate of this scope refuses the access."""
         terms = []
         for condition, addresses in _gated(self._table, scope).items():
-            term = self.decoded.classes[self._classes.index(addresses)]
+            term = self.csr.classes[self._classes.index(addresses)]
             if condition is not None:
                 control, blocking = condition
                 term = term & (getattr(self, control.replace(".", "_")) == blocking)
@@ -153,7 +171,7 @@ class CsrAccess(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         below_m, user, v = Signal(), Signal(), Signal()
-        level = self.decoded.level
+        level = self.csr.level
         unqualified, hs_refused, v_refused = Signal(), Signal(), Signal()
         user_refused = Signal()
         with m.If(self.valid):
@@ -163,7 +181,7 @@ class CsrAccess(wiring.Component):
                 v.eq(self.mode.v),
                 user_refused.eq(user & ((level == 1) | self._blocked(Scope.USER))),
                 # not even valid in HS-mode (with TVM=0)
-                unqualified.eq(self.decoded.classes[0] | (self.write & self.decoded.read_only)
+                unqualified.eq(self.csr.classes[0] | (self.write & self.csr.read_only)
                                | (below_m & (level.all() | self._blocked(Scope.BELOW_M)))),
                 hs_refused.eq(user_refused | (user & (level == 2)) | (below_m & ~user & self._blocked(Scope.HS))),
                 v_refused.eq((level == 2) | user_refused | self._blocked(Scope.VIRTUAL)

@@ -13,24 +13,22 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
-from ..isa.causes import Cause
 from ..isa.control import CsrOp, LsuOp, SysOp
 from ..isa.csrs import Csr, Field, Kind, Lock, Otherwise, csr_table
 from ..isa.privilege import Mode, Priv
 from ..memory.types import PointerMasking
 from ..mmu.types import MmuContext, PmpEntry
 from ..observe import CsrChange, Events
+from .block_control import FIELDS as BLOCK_FIELDS
 from .block_control import BlockControl
-from .csr_access import CsrAccess, any_of, decoded_csr
+from .csr_access import CsrAccess, any_of, csr_permission, decoded_csr
 from .event_counters import EventCounters, event_counters
 from .interrupt_select import InterruptSelect
+from .legality import FIELDS as LEGALITY_FIELDS
 from .legality import Legality
 from .trap_registers import TRAP_WORDS, TrapRegisters
 from .trap_select import EXCEPTIONS, INTERRUPTS, Delegation, TrapSelect
 
-_GUEST_PAGE_FAULTS = (
-    Cause.INSTRUCTION_GUEST_PAGE_FAULT, Cause.LOAD_GUEST_PAGE_FAULT, Cause.STORE_GUEST_PAGE_FAULT,
-)
 _PMP_TOR = 1
 
 
@@ -48,20 +46,24 @@ class CsrFile(wiring.Component):
     in which `csr_commit`, `trap_valid` or `xret_valid` is set (at most one of them).
 
     CSR access, with `csr_valid`: `csr` is the decoded address (see `CsrDecoder`), `csr_operand` is rs1 or the
-    immediate, `csr_write` says that the instruction writes.  `csr_rdata` is the value read; an access that may not be
-    made raises `csr_illegal` or `csr_virtual` and must not be committed, and none while `csr_busy`.  `csr_flush`: the
-    write changes how the following instructions are fetched, or their loads and stores executed; `csr_fence`: the PMP
-    was written, so that every translation that was checked against it must go.
+    immediate, `csr_write` says that the instruction writes.  `csr_rdata` is the value read.  An access must not be
+    committed while `csr_busy`.  `csr_flush`: the write changes how the following instructions are fetched, or their
+    loads and stores executed; `csr_fence`: the PMP was written, so that every translation that was checked against it
+    must go.
+
+    What is refused is told in the stage before M, when the instruction is about to enter it: `csr_illegal` and
+    `csr_virtual` of the access that `x_csr_valid`, `x_csr` and `x_csr_write` describe, `sys_*` of the SYSTEM
+    instruction `sys_op` (see `Legality`), `block_*` of the cache-block operation `block_op` (see `BlockControl`),
+    `hlsv_*` of HLV, HLVX and HSV.  What M does meanwhile cannot change it, nor `exception_below_m` and
+    `exception_to_vs`, unless it changes the mode: no mode has a register that decides what it may do itself.
 
     The cycle after a write or an xRET shows what it did: `changed` and `changed2` (as in `Retire`).
 
-    SYSTEM instructions: see `Legality`; cache-block operations: see `BlockControl`.
-
     Traps: `trap_interrupt` says whether it is the interrupt `trap_interrupt_cause` or the exception `trap_cause`;
     `trap_target` has to be `interrupt_target`, or what `exception_below_m` and `exception_to_vs` (see `Delegation`) say
-    of the exception: which one it is turns out late, and so only a choice among modes follows on it. `trap_gpa` (bytes)
-    counts only for guest page faults; for interrupts `trap_tval`, `trap_gpa`, `trap_tinst` and `trap_gva` are taken as
-    zero. `trap_pc` is that of the trap presented.
+    of the exception. `trap_gpa` (bytes) is zero but for guest page faults, and for interrupts `trap_tval`, `trap_tinst`
+    and `trap_gva` are as well. With `trap_held` the values of `trap_tval`, `trap_gpa` and `trap_tinst` are those of the
+    cycle before. `trap_pc` is that of the trap presented.
 
     `mode` is the current privilege mode, `data_mode` the effective one of loads and stores (MPRV), `hlsv_mode` that
     of HLV, HLVX and HSV; `data_masking` and `hlsv_masking` are their pointer masking.  `time` is the
@@ -81,12 +83,15 @@ class CsrFile(wiring.Component):
             "csr_commit": In(1),
             "csr_busy": Out(1),
             "csr_rdata": Out(64),
-            "csr_illegal": Out(1),
-            "csr_virtual": Out(1),
             "csr_flush": Out(1),
             "csr_fence": Out(1),
             "changed": Out(CsrChange),
             "changed2": Out(CsrChange),
+            "x_csr_valid": In(1),
+            "x_csr": In(csr_permission(config)),
+            "x_csr_write": In(1),
+            "csr_illegal": Out(1),
+            "csr_virtual": Out(1),
             "sys_op": In(SysOp),
             "sys_illegal": Out(1),
             "sys_virtual": Out(1),
@@ -97,6 +102,7 @@ class CsrFile(wiring.Component):
             "block_virtual": Out(1),
             "inval_flushes": Out(1),
             "trap_valid": In(1),
+            "trap_held": In(1),
             "trap_interrupt": In(1),
             "trap_cause": In(6),
             "trap_interrupt_cause": In(6),
@@ -257,23 +263,16 @@ class CsrFile(wiring.Component):
         m.submodules.events = self._events = EventCounters(config)
         self._signals(m)
 
-        # --- decoding.  In V=1 supervisor CSRs are replaced.  Whatever only an access needs is under `csr_valid`: a
-        # simulator then has nothing to do for it in other cycles.
+        # --- decoding.  Whatever only an access needs is under `csr_valid`: a simulator then has nothing to do for it
+        # in other cycles.
         select = {name: Signal(name=f"select_{name}") for name in table}
 
         def at(address: int) -> Value:
             low, middle, high = self.csr.digits
             return high[address >> 8] & middle[address >> 4 & 15] & low[address & 15]
 
-        replaced = {csr.substitute: csr for csr in table.values() if csr.substitute}
         with m.If(self.csr_valid):
-            for csr in table.values():
-                chosen = at(csr.address)
-                if csr.substitute:
-                    chosen = chosen & ~v
-                if csr.name in replaced:
-                    chosen = chosen | (at(replaced[csr.name].address) & v)
-                m.d.comb += select[csr.name].eq(chosen)
+            m.d.comb += [select[csr.name].eq(at(csr.address)) for csr in table.values()]
 
         def selected(names: Iterable[str]) -> Value:
             return any_of(select[name] for name in names)
@@ -352,9 +351,9 @@ class CsrFile(wiring.Component):
         # --- permission
         m.submodules.access = access = CsrAccess(config)
         m.d.comb += [
-            access.valid.eq(self.csr_valid),
-            access.decoded.eq(self.csr),
-            access.write.eq(self.csr_write),
+            access.valid.eq(self.x_csr_valid),
+            access.csr.eq(self.x_csr),
+            access.write.eq(self.x_csr_write),
             access.mode.eq(self.mode),
             *(getattr(access, control.replace(".", "_")).eq(self._get(control)) for control in access.controls),
             self.csr_illegal.eq(access.illegal),
@@ -364,8 +363,8 @@ class CsrFile(wiring.Component):
         m.d.comb += [
             legality.op.eq(self.sys_op),
             legality.mode.eq(self.mode),
-            *(getattr(legality, name).eq(self._get(f"mstatus.{name}")) for name in ("tvm", "tw", "tsr")),
-            *(getattr(legality, name).eq(self._get(f"hstatus.{name}")) for name in ("vtvm", "vtw", "vtsr", "hu")),
+            *(getattr(legality, name).eq(self._get(f"{register}.{name}"))
+              for register, names in LEGALITY_FIELDS.items() for name in names),
             self.sys_illegal.eq(legality.sys_illegal),
             self.sys_virtual.eq(legality.sys_virtual),
             self.hlsv_illegal.eq(legality.hlsv_illegal),
@@ -377,7 +376,7 @@ class CsrFile(wiring.Component):
                 blocks.op.eq(self.block_op),
                 blocks.mode.eq(self.mode),
                 *(getattr(blocks, register)[name].eq(self._get(f"{register}.{name}"))
-                  for register in ("menvcfg", "henvcfg", "senvcfg") for name in ("cbie", "cbcfe", "cbze")),
+                  for register, names in BLOCK_FIELDS.items() for name in names),
                 self.block_illegal.eq(blocks.illegal),
                 self.block_virtual.eq(blocks.virtual),
                 self.inval_flushes.eq(blocks.inval_flushes),
@@ -401,7 +400,7 @@ class CsrFile(wiring.Component):
 
         self._trap(m, wdata, write, select)
         self._xret(m)
-        self._counters(m, wdata, write)
+        self._counters(m, wdata, write, select)
 
         # Software's writes; where traps write too, `_trap` has taken them.
         with m.If(write):
@@ -532,7 +531,6 @@ class CsrFile(wiring.Component):
             target.hideleg.eq(hideleg),
             self.interrupt_target.eq(target.target),
         ]
-        exception = ~self.trap_interrupt
         prefixes = ["m", "s", "vs"] if has_h else ["m", "s"]
 
         def chosen(name: str, modes: list[Value]) -> Value:
@@ -581,18 +579,18 @@ class CsrFile(wiring.Component):
 
         # What does not decide where the hart goes on is in a memory.  In V=1 the words of VS-mode replace S-mode's.
         traps = self._traps
-        guest_page_fault = exception & self.trap_cause.matches(*_GUEST_PAGE_FAULTS)
         m.d.comb += [
-            traps.word.eq(Mux(self.mode.v & (self.csr.word[2:] == 1), self.csr.word ^ 0b1100, self.csr.word)),
+            traps.word.eq(self.csr.word),
             traps.access.eq(self.csr_valid & self.csr.trap),
             traps.write.eq(write & self.csr.trap),
             traps.wdata.eq(wdata),
             traps.trap_valid.eq(self.trap_valid),
             traps.target.eq(self.trap_target),
             traps.epc.eq(self.trap_epc),
-            traps.tval.eq(self.trap_tval & exception.replicate(64)),
-            traps.gpa.eq(self.trap_gpa[2:] & guest_page_fault.replicate(62)),
-            traps.tinst.eq(self.trap_tinst & exception.replicate(32)),
+            traps.held.eq(self.trap_held),
+            traps.tval.eq(self.trap_tval),
+            traps.gpa.eq(self.trap_gpa[2:]),
+            traps.tinst.eq(self.trap_tinst),
         ]
 
         # Status.  These assignments come before software's in the netlist, but never happen in the same cycle.
@@ -608,7 +606,7 @@ class CsrFile(wiring.Component):
                 if has_h:
                     m.d.sync += [
                         store["mstatus.mpv"].eq(self.mode.v),
-                        store["mstatus.gva"].eq(self.trap_gva & exception),
+                        store["mstatus.gva"].eq(self.trap_gva),
                     ]
             with m.If(to_hs):
                 m.d.sync += [
@@ -619,7 +617,7 @@ class CsrFile(wiring.Component):
                 if has_h:
                     m.d.sync += [
                         store["hstatus.spv"].eq(self.mode.v),
-                        store["hstatus.gva"].eq(self.trap_gva & exception),
+                        store["hstatus.gva"].eq(self.trap_gva),
                     ]
                     with m.If(self.mode.v):
                         m.d.sync += store["hstatus.spvp"].eq(supervisor)
@@ -702,7 +700,7 @@ class CsrFile(wiring.Component):
                             self._traps.seen if name in TRAP_WORDS else
                             self._events.seen if name in counters else self._register(name))
 
-    def _counters(self, m: Module, wdata: Value, write: Value) -> None:
+    def _counters(self, m: Module, wdata: Value, write: Value, select: dict[str, Value]) -> None:
         """Counters; a write by software wins over the count of the same cycle, its own retirement included."""
 
         def counter(name: str, count: Value) -> None:
@@ -710,9 +708,17 @@ class CsrFile(wiring.Component):
             with m.If(count):
                 m.d.sync += register.eq(register + 1)
 
+        # That an instruction retires is known late: it counts a cycle later, and who asks how many have waits for it.
         counters = self._events
+        retired, counts = Signal(), Signal()
+        m.d.sync += [
+            retired.eq(self.retired),
+            counts.eq(~self._get("mcountinhibit.ir") & ~(write & select["minstret"])),
+        ]
         counter("mcycle", ~self._get("mcountinhibit.cy"))
-        counter("minstret", self.retired & ~self._get("mcountinhibit.ir"))
+        counter("minstret", retired & counts)
+        asked = any_of(select[csr.name] for csr in self._table.values() if csr.name == "minstret" or any(
+            field.of == "minstret.value" for field in csr.fields))
         others = Cat(C(0, 1), self.events.as_value(), C(1, 1))
         here = {
             "minh": self.mode.priv == Priv.M,
@@ -726,20 +732,20 @@ class CsrFile(wiring.Component):
             counters.number.eq(self.csr.number),
             counters.write.eq(write & self.csr.event),
             counters.wdata.eq(wdata),
-            self.csr_busy.eq(counters.access & counters.busy),
+            self.csr_busy.eq((counters.access & counters.busy) | (asked & retired & counts)),
         ]
         overflows = []
         for index, number in enumerate(event_counters(self._config)):
             event = f"mhpmevent{number}"
             chosen = self._store[f"{event}.event"]
             happened = Signal(name=f"event{number}")  # registered: pulses come from all over the core
-            m.d.sync += happened.eq(0)
+            retirements = Signal(name=f"event{number}_instret")
+            m.d.sync += [happened.eq(0), retirements.eq(0)]
             inhibited = self._get(f"mcountinhibit.hpm{number}") | any_of(
                 self._get(f"{event}.{name}") & mode for name, mode in here.items())
             with m.If((chosen != 0) & ~inhibited):
-                # That an instruction retires is known late.
-                m.d.sync += happened.eq(Mux(chosen == len(others), self.retired, others.bit_select(chosen, 1)))
-            m.d.comb += counters.count[index].eq(happened)
+                m.d.sync += [retirements.eq(chosen == len(others)), happened.eq(others.bit_select(chosen, 1))]
+            m.d.comb += counters.count[index].eq(happened | (retirements & retired))
             if self._config.has("sscofpmf"):
                 overflow = counters.overflow[index]
                 overflows.append(overflow & ~self._store[f"{event}.of"])

@@ -21,7 +21,8 @@ class EventCounters(wiring.Component):
 
     `count` pulses for each counter; `overflow` tells of those that go over from their greatest value to 0 then.  With
     `access`, `rdata` is the value of counter `number`, which `write` sets to `wdata`, even if it counts in that cycle;
-    but not with `busy`: it has to wait then.  `seen` is in the cycle after a write what was written.
+    but not with `busy`: it has to wait then, so that a carry need not be added to what is read.  `seen` is in the cycle
+    after a write what was written.
     """
 
     def __init__(self, config: CoreConfig):
@@ -59,13 +60,13 @@ class EventCounters(wiring.Component):
         value = Signal(64 - _LOW)
         accessed = Signal()
         m.d.comb += [
-            self.busy.eq(late),
+            self.busy.eq(late | pending),
             accessed.eq(self.access & ~late),
             number.eq(Mux(accessed, self.number[:bits], turn)),
             read.addr.eq(number),
             pending.eq((carry & Cat(number == each for each in numbers)).any()),
             value.eq(read.data + pending),
-            self.rdata.eq(Cat(self._lower(low, number), value)),
+            self.rdata.eq(Cat(self._lower(low, self.number[:bits]), read.data)),
             write.en.eq(pending | self.write),
             write.addr.eq(number),
             write.data.eq(Mux(self.write, self.wdata[_LOW:], value)),

@@ -9,6 +9,9 @@ from amaranth.lib.wiring import In, Out
 from ..isa.control import SysOp
 from ..isa.privilege import Mode, Priv
 
+#: What it looks at, by register.
+FIELDS = {"mstatus": ("tvm", "tw", "tsr"), "hstatus": ("vtvm", "vtw", "vtsr", "hu")}
+
 
 class Legality(wiring.Component):
     """Refuses SYSTEM instructions; combinational, `x_illegal` and `x_virtual` never both.

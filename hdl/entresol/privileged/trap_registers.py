@@ -28,7 +28,8 @@ class TrapRegisters(wiring.Component):
     address of an instruction.  In the cycle after a write `seen` is what a read gives.  Bits that a register does not
     have are left out when it is read.
 
-    `trap_valid` writes the values of a trap to `target`, one in each of the four cycles that follow.  The handler's
+    `trap_valid` writes the values of a trap to `target`, one in each of the four cycles that follow; with `held` those
+    of `tval`, `gpa` and `tinst` in the cycle before.  The handler's
     first instruction does not read them before the fifth: it takes three to be fetched and one to execute.
     """
 
@@ -43,6 +44,7 @@ class TrapRegisters(wiring.Component):
             "wdata": In(64),
             "seen": Out(64),
             "trap_valid": In(1),
+            "held": In(1),
             "target": In(Mode),
             "epc": In(64),
             "tval": In(64),
@@ -82,10 +84,9 @@ class TrapRegisters(wiring.Component):
         turn = Signal(4)
         m.d.sync += turn.eq(Cat(self.trap_valid, turn[:3 if "mtval2" in self._table else 1]))
         with m.If(~turn.any()):
-            m.d.sync += [
-                epc.eq(self.epc), tval.eq(self.tval), gpa.eq(self.gpa), tinst.eq(self.tinst),
-                to_m.eq(self.target.priv == Priv.M), v.eq(self.target.v),
-            ]
+            m.d.sync += [epc.eq(self.epc), to_m.eq(self.target.priv == Priv.M), v.eq(self.target.v)]
+            with m.If(~self.held):
+                m.d.sync += [tval.eq(self.tval), gpa.eq(self.gpa), tinst.eq(self.tinst)]
 
         # --- software writes, or one of these is written; never both
         written = [(self.write, self.wdata), *zip(turn, (epc, tval, gpa, tinst), strict=True)]

@@ -91,16 +91,19 @@ class AxiDemux(wiring.Component):
 class _State(enum.Enum, shape=3):
     IDLE = 0
     READ = 1
-    READ_RESPONSE = 2
-    WRITE = 3
-    WRITE_RESPONSE = 4
+    READ_DEVICE = 2
+    READ_RESPONSE = 3
+    WRITE = 4
+    WRITE_DEVICE = 5
+    WRITE_RESPONSE = 6
 
 
 class AxiBridge(wiring.Component):
     """AXI4 subordinate for a number of devices, each on a `DeviceBus` port named like its region.
 
-    One transaction at a time, reads and writes in turn.  All bursts are accepted: a read takes two cycles a beat, a
-    write one; the first read data comes two cycles after the address was taken.  A beat outside every region is
+    One transaction at a time, reads and writes in turn.  All bursts are accepted: a read takes three cycles a beat, a
+    write one; the first read data comes three cycles after the address was taken.  What devices are asked comes from
+    registers, because the core tells some of it late.  A beat outside every region is
     answered DECERR, one that its device refuses SLVERR (a write burst with the worst of its beats).  Exclusive
     accesses are answered OKAY, that is, as not supported.
     """
@@ -125,25 +128,37 @@ class AxiBridge(wiring.Component):
         left = Signal(8)  # beats after the current one
         first = Signal()
 
-        # --- towards the devices
+        # --- towards the devices, a cycle late
         en = Signal()
         write = Signal()
         lanes = Signal(8)  # of a read: the rest of the aligned container the address lies in
         selected = Signal(len(devices))
+        asking = Signal()
+        asked = Signal(len(devices))
         answering = Signal(len(devices))
+        asked_write, asked_addr, asked_mask, asked_data = Signal(), Signal.like(addr), Signal(8), Signal(64)
         m.d.comb += [
             lanes.eq(Cat((((addr[:3] ^ lane) >> size) == 0) & (addr[:3] <= lane) for lane in range(8))),
             write.eq(state == _State.WRITE),
             en.eq((state == _State.READ) | (write & axi.wvalid)),
         ]
+        m.d.sync += [asking.eq(en), asked.eq(selected & en.replicate(len(devices)))]
+        with m.If(en):
+            m.d.sync += [
+                asked_write.eq(write),
+                asked_addr.eq(addr),
+                asked_mask.eq(Mux(write, axi.wstrb, lanes)),
+                asked_data.eq(axi.wdata),
+                addr.eq(next_address(addr, size, length, burst)),
+            ]
         for index, (region, device) in enumerate(zip(self._regions, devices, strict=True)):
             m.d.comb += [
                 selected[index].eq(in_region(addr, region)),
-                device.en.eq(en & selected[index]),
-                device.write.eq(write),
-                device.addr.eq(region_offset(addr, region)[3:]),
-                device.mask.eq(Mux(write, axi.wstrb, lanes)),
-                device.wdata.eq(axi.wdata),
+                device.en.eq(asked[index]),
+                device.write.eq(asked_write),
+                device.addr.eq(region_offset(asked_addr, region)[3:]),
+                device.mask.eq(asked_mask),
+                device.wdata.eq(asked_data),
             ]
 
         # --- the answer to the last `en`
@@ -166,10 +181,9 @@ class AxiBridge(wiring.Component):
             axi.bid.eq(ident),
             axi.bresp.eq(resp.as_value() | earlier),
         ]
-        with m.If(en):
+        with m.If(asking):
             m.d.sync += [
-                answering.eq(selected),
-                addr.eq(next_address(addr, size, length, burst)),
+                answering.eq(asked),
                 first.eq(0),
                 earlier.eq(Mux(first, Resp.OKAY.value, resp.as_value() | earlier)),
             ]
@@ -188,10 +202,14 @@ class AxiBridge(wiring.Component):
                     m.d.comb += axi.arready.eq(1)
                     m.d.sync += [*take("ar"), prefer_write.eq(1), state.eq(_State.READ)]
             with m.Case(_State.READ):
+                m.d.sync += state.eq(_State.READ_DEVICE)
+            with m.Case(_State.READ_DEVICE):
                 m.d.sync += state.eq(_State.READ_RESPONSE)
             with m.Case(_State.READ_RESPONSE), m.If(axi.rready):
                 m.d.sync += [left.eq(left - 1), state.eq(Mux(left == 0, _State.IDLE, _State.READ))]
             with m.Case(_State.WRITE), m.If(axi.wvalid & axi.wlast):
+                m.d.sync += state.eq(_State.WRITE_DEVICE)
+            with m.Case(_State.WRITE_DEVICE):
                 m.d.sync += state.eq(_State.WRITE_RESPONSE)
             with m.Case(_State.WRITE_RESPONSE), m.If(axi.bready):
                 m.d.sync += state.eq(_State.IDLE)

@@ -53,7 +53,11 @@ class Bench:
         m = Module()
         m.submodules.dut = self.dut
         m.submodules.decoder = decoder = CsrDecoder(config)
-        m.d.comb += [decoder.addr.eq(self.csr_addr), self.dut.csr.eq(decoder.decoded)]
+        m.d.comb += [
+            decoder.addr.eq(self.csr_addr), decoder.v.eq(self.dut.mode.v), self.dut.csr.eq(decoder.decoded),
+            self.dut.x_csr_valid.eq(self.dut.csr_valid), self.dut.x_csr.eq(decoder.permission),
+            self.dut.x_csr_write.eq(self.dut.csr_write),
+        ]
         self.sim = Simulator(m)
         self.sim.add_clock(1e-6)
         self.sim.add_testbench(self._testbench)

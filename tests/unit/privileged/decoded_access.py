@@ -15,13 +15,13 @@ class Access(wiring.Component):
         self._decoder, self._access = CsrDecoder(config), CsrAccess(config)
         self.controls = self._access.controls
         members = dict(self._access.signature.members)
-        del members["decoded"]
+        del members["csr"]
         super().__init__({**members, "addr": In(12)})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.decoder, m.submodules.access = decoder, access = self._decoder, self._access
-        m.d.comb += [decoder.addr.eq(self.addr), access.decoded.eq(decoder.decoded)]
+        m.d.comb += [decoder.addr.eq(self.addr), access.csr.eq(decoder.permission)]
         for name, member in self.signature.members.items():
             if member.flow == Out:
                 m.d.comb += getattr(self, name).eq(getattr(access, name))

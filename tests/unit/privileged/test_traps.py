@@ -132,6 +132,10 @@ def test_random_traps_and_returns(bench):
                 details = {"epc": generator.getrandbits(64), "tval": generator.getrandbits(64),
                            "gpa": generator.getrandbits(64), "tinst": generator.getrandbits(32),
                            "gva": generator.getrandbits(1)}
+                if interrupt:
+                    details = dict.fromkeys(details, 0) | {"epc": details["epc"]}
+                elif cause not in GUEST_PAGE_FAULTS:
+                    details["gpa"] = 0
                 seen.add((model.mode, target))
                 await b.trap(cause, interrupt, **details)
                 model.trap(target, cause, interrupt, **details)

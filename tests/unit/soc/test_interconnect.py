@@ -125,7 +125,7 @@ def test_bridge_reads_and_writes_in_turn():
 
 
 def test_bridge_latency():
-    """Read data two cycles after the address, write response two cycles after address and data."""
+    """Read data three cycles after the address, write response three cycles after address and data."""
     m, bridge, devices = make_bridge()
     manager = AxiManager(bridge.axi, random.Random(1))
 
@@ -134,10 +134,10 @@ def test_bridge_latency():
         for start in (partial(manager.read, 0x4000_0800), partial(manager.write, 0x4000_0800, [0])):
             transaction = start()
             await manager.wait(ctx, transaction)
-            assert transaction.done_at - transaction.started_at == 2
+            assert transaction.done_at - transaction.started_at == 3
         line = manager.read(0x1838, length=7, burst=Burst.WRAP)
         await manager.wait(ctx, line)
-        assert line.done_at - line.started_at == 16
+        assert line.done_at - line.started_at == 24
 
     simulate(m, bench, background=[*manager.benches, *(d.serve for d in devices.values())])
 
