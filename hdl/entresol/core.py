@@ -74,7 +74,7 @@ class Core(wiring.Component):
         with m.Else():
             m.d.comb += decode.no_instr.eq(Bubble.FRONTEND)
         m.d.comb += [
-            decode.advance.eq(execute.advance),
+            decode.m_free.eq(commit.free),
             decode.flush.eq(commit.redirect_valid),
             decode.flush_d.eq(execute.redirect_valid),
             decode.refill.eq(Mux(commit.redirect_valid, commit.redirect_reason, Bubble.BRANCH)),

@@ -71,7 +71,7 @@ class FetchRequests(wiring.Component):
         m.d.sync += [redirected.eq(self.redirect_valid), mode.eq(self.mode)]
         m.d.comb += Assume(redirected | ~self.changed & (self.mode == mode))
 
-        f1_valid, again, faulted = (frontend[name] for name in ("f1_valid", "again", "f1_faulted"))
+        f1_valid, again, faulted = (frontend[name] & ~frontend["flushed"] for name in ("f1_holds", "repeats", "fails"))
         for name, condition in lookups.requester.items():
             claim(m, name, condition)
         claim(m, "not_void", ~f1_valid | again | faulted | ~lookups.void | self.tlb.hit)

@@ -120,13 +120,13 @@ class Alu(wiring.Component):
             opposite.eq(Cat(amount[bit] ^ amount[:bit].any() for bit in range(6))),
             distance.eq(Mux(left, opposite, amount)),
         ]
-        # A 32-bit rotation is a 64-bit one of two copies of the low half.
+        # A 32-bit rotation is a 64-bit one of two copies of the low half.  High bits of the distance are known last.
         rotated = Signal(64, name="rotated_halves")
         high = a[32:]
         if zba:
             high = _if(~(op[0] & op[1]), high)
-        m.d.comb += rotated.eq(Cat(Mux(distance[5] & ~word, high, a[:32]), Mux(distance[5] | word, a[:32], high)))
-        for bit in reversed(range(5)):
+        m.d.comb += rotated.eq(Cat(a[:32], Mux(word, a[:32], high)))
+        for bit in range(6):
             further = Signal(64, name=f"rotated_{bit}")
             m.d.comb += further.eq(Mux(distance[bit], rotated.rotate_right(1 << bit), rotated))
             rotated = further
@@ -162,7 +162,7 @@ class Alu(wiring.Component):
             counted.eq(Cat(mirrored[:32], mirrored[32:] | word.replicate(32))),
         ]
         position, none = count_trailing_zeros(m, counted)
-        ones = count_ones(m, Cat(a[:32], _if(~word, a[32:])))
+        ones = count_ones(m, a[:32]) + _if(~word, count_ones(m, a[32:]))
         return _if(clz | ctz, Cat(_if(~none, position), none)) | _if(cpop, ones)
 
     def _bytes(self, is_op) -> Value:

@@ -25,7 +25,7 @@ class DecodeStage(wiring.Component):
         super().__init__({
             "instr": In(stream.Signature(FetchedInstr)),
             "no_instr": In(Bubble),  # what the front end waits for
-            "advance": In(1),  # X is empty or its instruction leaves at the end of this cycle
+            "m_free": In(1),  # M is empty or its instruction leaves at the end of this cycle
             "flush": In(1),  # what is in D and X is not on the path any more
             "flush_d": In(1),  # what is in D is not (X mispredicted)
             "refill": In(Bubble),  # why, with either flush
@@ -100,9 +100,9 @@ class DecodeStage(wiring.Component):
         m.d.comb += [
             wait_x.eq((x_gives1 | x_gives2) & ~self.from_x.ready),
             wait_m.eq(m_gives1 | m_gives2),
-            # `advance` and whether M is ready are known late.
-            hazard.eq(wait_x | (wait_m & ~self.from_m.ready)),
-            self.instr.ready.eq(self.advance & ~wait_x & (~wait_m | self.from_m.ready)),
+            # Whether M is ready is known late, that it is free so at the same time.
+            hazard.eq(wait_x | (wait_m & ~self.m_free)),
+            self.instr.ready.eq((self.m_free & ~wait_x) | (~self.x_valid & ~wait_x & ~wait_m)),
         ]
 
         refill, refill_left = Signal(Bubble), Signal(range(self.REFILL_CYCLES + 1))
@@ -111,7 +111,7 @@ class DecodeStage(wiring.Component):
         with m.Elif(refill_left != 0):
             m.d.sync += refill_left.eq(refill_left - 1)
 
-        with m.If(self.advance):
+        with m.If(~self.x_valid | self.m_free):
             m.d.sync += self.x_valid.eq(self.instr.valid & ~hazard & ~self.flush_d)
             with m.If(self.flush_d):
                 m.d.sync += self.x_bubble.eq(self.refill)

@@ -44,7 +44,6 @@ class ExecuteStage(wiring.Component):
             "inval_flushes": In(1),  # CBO.INVAL is to do what CBO.FLUSH does
             "data_masking": In(PointerMasking),
             "hlsv_masking": In(PointerMasking),
-            "advance": Out(1),  # X is empty or its instruction leaves at the end of this cycle
             "bypass": Out(Bypass),
             # the path goes on elsewhere than predicted
             "redirect_valid": Out(1),
@@ -118,14 +117,26 @@ class ExecuteStage(wiring.Component):
         other_target = sum_differs(m, base[1:], x.imm[1:], base[0] & x.imm[0], fetched.pred_target[1:])
         taken, fire, mispredicted = Signal(), Signal(), Signal()
         redirected = Signal()  # the front end is on the path of the branch in X already
+        # What redirects is told from the comparisons, which are late, at once.
+        conditional, may_redirect = Signal(), Signal()
+        always, unless_target, if_taken, unless_taken = (Signal() for _ in range(4))
         m.d.comb += [
-            self.advance.eq(~self.x_valid | self.m_free),
+            conditional.eq(is_branch & ~is_jal & ~is_jalr),
+            may_redirect.eq(self.x_valid & ~redirected & ~fetched.fault),
+            always.eq(may_redirect & Mux(is_branch, ~conditional & ~fetched.pred_taken, fetched.pred_taken)),
+            unless_target.eq(may_redirect & is_branch & fetched.pred_taken),
+            if_taken.eq(may_redirect & conditional & ~fetched.pred_taken),
+            unless_taken.eq(may_redirect & conditional & fetched.pred_taken),
+            self.redirect_valid.eq(always | (unless_target & other_target)
+                                   | Mux(branch.taken, if_taken, unless_taken)),
+            # Of the target and the address behind, the one that fetching did not go on at.
+            self.redirect_pc.eq(Mux(is_branch & (branch.taken | ~conditional), target, link)),
+        ]
+        m.d.comb += [
             fire.eq(self.x_valid & self.m_free & ~self.flush),
             taken.eq(is_branch & (is_jal | is_jalr | branch.taken)),
             mispredicted.eq(~fetched.fault & ((taken != fetched.pred_taken)
                                               | (taken & other_target))),
-            self.redirect_valid.eq(self.x_valid & mispredicted & ~redirected),
-            self.redirect_pc.eq(Mux(taken, target, link)),
         ]
 
         misaligned = self.misaligned

@@ -67,18 +67,26 @@ class Frontend(wiring.Component):
 
         refetch = Signal()  # the head of the queue was fetched by a nonsensical prediction
         flush = Signal()
-        m.d.comb += flush.eq(self.redirect_valid | refetch)
-        m.d.sync += refetch.eq(queue.alias & ~flush)
+        # A redirection is known late.  What it drops does not count from the next cycle on, and is cleared there.
+        refetches, flushed = Signal(), Signal()
+        m.d.comb += [refetch.eq(refetches & ~flushed), flush.eq(self.redirect_valid | refetch)]
+        m.d.sync += [refetches.eq(queue.alias), flushed.eq(flush)]
 
         # --- F1's group
-        f1_valid = Signal()
+        f1_valid, f1_holds = Signal(), Signal()
         f1_pc = Signal(64)
         f1_last = Signal(2)
         f1_taken = Signal()
         f1_target = Signal(TARGET_BITS - 1)
-        f1_faulted = Signal()
-        again = Signal()  # F0 looks up F1's address again, F1 has no answer
-        stopped = Signal()  # nothing to fetch behind a fault
+        f1_faulted, fails = Signal(), Signal()
+        again, repeats = Signal(), Signal()  # F0 looks up F1's address again, F1 has no answer
+        stopped, stops = Signal(), Signal()  # nothing to fetch behind a fault
+        m.d.comb += [
+            f1_valid.eq(f1_holds & ~flushed),
+            f1_faulted.eq(fails & ~flushed),
+            again.eq(repeats & ~flushed),
+            stopped.eq(stops & ~flushed),
+        ]
 
         # --- F0
         pc = Signal(64, init=config.reset_vector)
@@ -134,7 +142,7 @@ class Frontend(wiring.Component):
             advance.eq((~f1_valid | leaves) & ~stopped),
 
             queue.push.eq(queue.room & (fetched | (f1_valid & f1_faulted))),
-            queue.flush.eq(flush),
+            queue.flush.eq(flushed),
             queue.group.data.eq(icache.data),
             queue.group.begin.eq(icache.begin),
             queue.group.pc.eq(f1_pc),
@@ -143,36 +151,36 @@ class Frontend(wiring.Component):
             queue.group.target.eq(f1_target),
             queue.group.fault.eq(f1_faulted),
         ]
-        m.d.sync += again.eq(0)
+        m.d.sync += repeats.eq(0)
+        with m.If(flushed):
+            m.d.sync += [fails.eq(0), stops.eq(0)]
         with m.If(self.walk_valid & self.walk_done):
             with m.If(self.walk_faulted):
-                m.d.sync += [f1_faulted.eq(1), self.fault.eq(self.walk_fault)]
+                m.d.sync += [fails.eq(1), self.fault.eq(self.walk_fault)]
             with m.Else():
-                m.d.sync += again.eq(1)
+                m.d.sync += repeats.eq(1)
         with m.If(icache.error):
             m.d.sync += [
-                f1_faulted.eq(1),
+                fails.eq(1),
                 self.fault.eq(0),
                 self.fault.cause.eq(Cause.INSTRUCTION_ACCESS_FAULT),
                 self.fault.vaddr.eq(f1_pc),
                 self.fault.v.eq(self.mode.v),
             ]
         with m.If(icache.stale):
-            m.d.sync += again.eq(1)
+            m.d.sync += repeats.eq(1)
         with m.If(fetched & split & queue.room):
-            m.d.sync += [f1_pc[1:3].eq(2), again.eq(1)]
+            m.d.sync += [f1_pc[1:3].eq(2), repeats.eq(1)]
         with m.If(f1_faulted & queue.room):
-            m.d.sync += [f1_valid.eq(0), f1_faulted.eq(0), stopped.eq(1)]
+            m.d.sync += [f1_holds.eq(0), fails.eq(0), stops.eq(1)]
         with m.Elif(advance):
             m.d.sync += [
-                f1_valid.eq(1),
+                f1_holds.eq(1),
                 f1_pc.eq(pc),
                 f1_last.eq(Mux(taken, predictor.last, 3)),
                 f1_taken.eq(taken),
                 f1_target.eq(predictor.target),
             ]
-        with m.If(flush):
-            m.d.sync += [f1_valid.eq(0), f1_faulted.eq(0), again.eq(0), stopped.eq(0)]
 
         wiring.connect(m, queue.instr, wiring.flipped(self.instr))
         wiring.connect(m, icache.axi, wiring.flipped(self.axi))

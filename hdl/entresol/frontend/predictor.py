@@ -245,7 +245,7 @@ class Predictor(wiring.Component):
         for way, entry in enumerate(entries):
             m.d.comb += [
                 way_taken[way].eq(entry.valid & (entry.tag == tag_of(this_group)) & (entry.position >= self.pc[1:3])
-                                  & ((entry.kind != BranchKind.BRANCH) | directions.taken[way])),
+                                  & self.allowed & ((entry.kind != BranchKind.BRANCH) | directions.taken[way])),
                 way_target[way].eq(targets[way]),
             ]
             with m.If(entry.kind == BranchKind.RETURN):
@@ -256,18 +256,21 @@ class Predictor(wiring.Component):
         kind = Signal(BranchKind)
         m.d.comb += [
             second.eq(way_taken[1] & ~(way_taken[0] & (entries[0].position < entries[1].position))),
-            self.taken.eq(way_taken.any() & self.allowed),
+            self.taken.eq(way_taken.any()),
             self.last.eq(Mux(second, entries[1].position, entries[0].position)),
             kind.eq(Mux(second, entries[1].kind, entries[0].kind)),
             self.target.eq(Mux(second, *reversed(way_target))),
         ]
 
         # --- the next group
+        follows_first, follows_second = Signal(), Signal()
+        m.d.comb += [follows_first.eq(way_taken[0] & ~self.forget), follows_second.eq(second & ~self.forget)]
+
         def chosen(function):
             """`function` of the next group, unless redirected, applied to each that it can be."""
-            predicted = Mux(second, *(function(target[2:]) for target in reversed(way_target)))
+            first, last = (function(target[2:]) for target in way_target)
             other = Mux(self.forget, function(self.forget_pc[3:TARGET_BITS]), function(self.sequential[:GROUP_BITS]))
-            return Mux(self.taken & ~self.forget, predicted, other)
+            return Mux(follows_second, last, Mux(follows_first, first, other))
 
         m.d.comb += [
             self.sequential.eq(self.pc[3:] + 1),

@@ -25,11 +25,13 @@ class FetchGroup(data.Struct):
 class FetchQueue(wiring.Component):
     """Queue of fetch groups and the alignment of instructions in them.
 
-    `push` takes a group when `room`; its instructions are offered from the next cycle on.  The instruction offered
-    is in a register, so that its decoding takes no more than its own time: the next one is prepared beside it from the
-    groups at the head and behind it, or from the group that comes in, as far as the queue does not have them yet.  The
-    queue's memories are read without a clock, so an instruction may lie in two groups.  (A second lane would begin
-    where the first one ends, and needs the whole of the second entry.)
+    `push` takes a group when `room`; its instructions are offered from the next cycle on.  `flush` drops everything; it
+    comes without `push`, and nothing is offered in its cycle.
+
+    The instruction offered is in a register, so that its decoding takes no more than its own time: the next one is
+    prepared beside it from the groups at the head and behind it, or from the group that comes in, as far as the queue
+    does not have them yet.  The queue's memories are read without a clock, so an instruction may lie in two groups.  (A
+    second lane would begin where the first one ends, and needs the whole of the second entry.)
 
     `alias` reports that the instruction in the register is not offered because the prediction that fetched it is
     nonsense: the path goes on elsewhere in the middle of an instruction, or behind one that is no control transfer.  It
@@ -170,10 +172,10 @@ class FetchQueue(wiring.Component):
 
         # --- the register
         slot, slot_valid = Signal(Next), Signal()
-        complete, broken, take = Signal(), Signal(), Signal()
+        incoming_crosses, complete, broken, take = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            complete.eq(Mux(none, self.push & ~(incoming_long & incoming_at_end & ~pushed.fault),
-                            ~(one & crosses) | self.push)),
+            incoming_crosses.eq(incoming_long & incoming_at_end & ~pushed.fault),
+            complete.eq(Mux(none, self.push & ~incoming_crosses, ~(one & crosses) | self.push)),
             broken.eq(Mux(none, self.push & incoming.broken, queued.broken)),
             take.eq(~slot_valid | (self.instr.ready & ~self.alias)),
         ]
@@ -181,29 +183,36 @@ class FetchQueue(wiring.Component):
             m.d.sync += [slot_valid.eq(complete | broken), slot.eq(Mux(none, incoming, queued)),
                          row.eq(Mux(none, tail, head))]
 
-        # --- consume it
-        m.d.sync += count.eq(count + self.push)
+        # --- what is left behind it
+        leaves_none = Signal()  # of the group that comes in
+        rest_head, rest_count, rest_position = Signal.like(head), Signal.like(count), Signal.like(position)
+        m.d.comb += leaves_none.eq(Mux(incoming_long, pushed.last == pushed.first + 1, incoming_at_end))
         with m.If(none):
-            m.d.sync += position.eq(pushed.first)
-        with m.If(take & complete):
-            with m.If(none):
-                with m.If(incoming_long):
-                    m.d.sync += [head.eq(head + (pushed.last == pushed.first + 1)),
-                                 count.eq(pushed.last != pushed.first + 1), position.eq(pushed.first + 2)]
-                with m.Else():
-                    m.d.sync += [head.eq(head + incoming_at_end),
-                                 count.eq(~incoming_at_end), position.eq(pushed.first + 1)]
-            with m.Else():
-                m.d.sync += [
-                    head.eq(head + pop),
-                    count.eq(count + self.push - pop),
-                    position.eq(Mux(ends_group, next_first, Mux(crosses, after.first, end) + 1)),
-                ]
+            m.d.comb += [
+                rest_head.eq(Mux(self.push & leaves_none, behind, head)),
+                rest_count.eq(self.push & ~leaves_none),
+                rest_position.eq(Mux(incoming_long, Mux(incoming_at_end & ~pushed.fault, pushed.first,
+                                                        pushed.first + 2), pushed.first + 1)),
+            ]
+        with m.Elif(one & crosses & ~self.push):
+            m.d.comb += [rest_head.eq(head), rest_count.eq(count), rest_position.eq(position)]
+        with m.Else():
+            m.d.comb += [
+                rest_head.eq(head + pop),
+                rest_count.eq(count + self.push - pop),
+                rest_position.eq(Mux(ends_group, next_first, Mux(crosses, after.first, end) + 1)),
+            ]
+        m.d.sync += [
+            head.eq(Mux(take, rest_head, head)),
+            count.eq(Mux(take, rest_count, count + self.push)),
+            position.eq(Mux(take, rest_position, Mux(none, pushed.first, position))),
+        ]
 
         # --- offer it
         m.submodules.expander = expander = RvcExpander(self._config)
-        rvc, transfer = Signal(), Signal()
+        rvc, transfer, offers = Signal(), Signal(), Signal()
         m.d.comb += [
+            offers.eq(slot_valid & ~self.flush),
             rvc.eq(slot.low[:2] != 3),
             expander.compressed.eq(slot.low),
             instr.pc.eq(Cat(0, slot.position, base)),
@@ -214,9 +223,9 @@ class FetchQueue(wiring.Component):
             instr.pred_target.eq(Cat(0, target, instr.pc[TARGET_BITS:])),
             instr.fault.eq(slot.fault),
             instr.fault_high.eq(slot.fault_high),
-            self.alias.eq(slot_valid & (slot.broken | (~slot.fault & slot.predicted & ~transfer))),
+            self.alias.eq(offers & (slot.broken | (~slot.fault & slot.predicted & ~transfer))),
             self.alias_rvc.eq(slot.broken | rvc),
-            self.instr.valid.eq(slot_valid & ~self.alias),
+            self.instr.valid.eq(offers & ~self.alias),
         ]
         with m.Switch(slot.low[:2]):
             with m.Case(0b11):  # BRANCH, JALR, JAL
