@@ -93,6 +93,7 @@ class Core(wiring.Component):
             execute.x.eq(decode.x),
             execute.x_bubble.eq(decode.x_bubble),
             execute.m_free.eq(commit.free),
+            execute.m_leaves.eq(commit.leaves),
             execute.v.eq(csr.mode.v),
             execute.early.eq(commit.x_early),
             execute.refused.eq(commit.x_refused),

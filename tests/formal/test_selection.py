@@ -131,9 +131,9 @@ BUGS = {
     "delegation_from_m": Bug(Delegation, "self.first & (self.mode.priv != Priv.M).replicate(self._codes)", "self.first",
                              "never_to_a_lower_mode"),
     "no_hs_interrupts_in_v": Bug(InterruptSelect, "self.mode.v | is_user | self.sie", "is_user | self.sie", "taken"),
-    "vs_first": Bug(InterruptSelect, "Mux(to_hs.any(), to_hs, to_vs)", "Mux(to_vs.any(), to_vs, to_hs)", "cause"),
-    "globally_disabled_do_not_wake": Bug(InterruptSelect, "self.wake.eq(ready.any())", "self.wake.eq(self.valid)",
-                                         "wake"),
+    "vs_first": Bug(InterruptSelect, "Mux(hs_on, to_hs, to_vs)", "Mux(vs_on, to_vs, to_hs)", "cause"),
+    "globally_disabled_do_not_wake": Bug(InterruptSelect, "self.wake.eq(any_m | any_hs | any_vs)",
+                                         "self.wake.eq(self.valid)", "wake"),
 }
 
 

@@ -30,6 +30,7 @@ class ExecuteStage(wiring.Component):
             "x": In(Decoded),
             "x_bubble": In(Bubble),
             "m_free": In(1),  # M is empty, or its instruction leaves at the end of this cycle if it does not trap
+            "m_leaves": In(1),  # it leaves, but M has to stay empty for a cycle
             "flush": In(1),  # the instruction in X is not on the path any more
             "flush_reason": In(Bubble),
             "data_mode": In(Mode),  # effective mode of loads and stores
@@ -230,9 +231,10 @@ class ExecuteStage(wiring.Component):
                 self.m.rd.eq(x.rd),
                 self.m.result.eq(result),
                 self.m.id.eq(x.rs2),
+                self.m_csr.eq(csr.decoded),
             ]
-            with m.If(self.csr_access):
-                m.d.sync += self.m_csr.eq(csr.decoded)
+        with m.Elif(self.m_leaves):
+            m.d.sync += [self.m_valid.eq(0), self.m_bubble.eq(Bubble.SERIAL)]
         with m.If(self.flush):  # late: whatever else has been taken does not matter then
             m.d.sync += [self.m_valid.eq(0), self.m_bubble.eq(self.flush_reason)]
         return m

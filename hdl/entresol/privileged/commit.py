@@ -46,6 +46,7 @@ class Commit(wiring.Component):
             "x_early": Out(Early),
             "x_refused": Out(1),
             "free": Out(1),  # M is empty or its instruction leaves at the end of this cycle
+            "leaves": Out(1),  # it leaves, but M has to stay empty for a cycle
             "bypass": Out(Bypass),
             "rd_we": Out(1),  # `rd_data` is to be written to the register file
             "rd_data": Out(64),  # what a load reads, and otherwise the value of `bypass`
@@ -145,12 +146,13 @@ class Commit(wiring.Component):
         stopped, interrupt, interrupt_cause = Signal(), Signal(), Signal(6)
         excepted, failed, trap, done, completed, others_completed = (Signal() for _ in range(6))
         is_fence, is_wrs = Signal(), Signal()
-        fence_all = Signal()
+        fence_all, interrupting = Signal(), Signal()
         m.d.comb += [
             is_fence.eq(system(SysOp.SFENCE_VMA, SysOp.HFENCE_VVMA, SysOp.HFENCE_GVMA,
                                SysOp.SINVAL_VMA, SysOp.HINVAL_VVMA, SysOp.HINVAL_GVMA)),
             is_wrs.eq(system(SysOp.WRS_NTO, SysOp.WRS_STO)),
             fence_all.eq(csr_writes & csr.csr_fence),
+            interrupting.eq(csr_writes & self.m_csr.interrupting),
             stopped.eq(self.m_valid & self.m_first & csr.interrupt_valid),  # by an interrupt, taken in the next cycle
             excepted.eq(self.m_valid & i.early.valid),
             failed.eq(self.m_valid & is_lsu & self.lsu_faulted & ~stopped),
@@ -188,7 +190,8 @@ class Commit(wiring.Component):
             retires.eq(goes_on & completed),
             done.eq(trap | retires),
             # Not what leaves with a trap: that empties the stages before M anyway.
-            self.free.eq(~self.m_valid | (~stopped & completed)),
+            self.free.eq(~self.m_valid | (~stopped & ~interrupting & completed)),
+            self.leaves.eq(interrupting & ~stopped & others_completed),
             self.lsu_kill.eq(self.m_valid & is_lsu & stopped),
             self.div_kill.eq(self.m_valid & is_div & stopped),
         ]

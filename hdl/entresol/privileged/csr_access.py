@@ -71,6 +71,23 @@ def _gated(table: Mapping[str, Csr], scope: Scope) -> dict[tuple[str, int] | Non
     return {condition: frozenset(addresses) for condition, addresses in found.items()}
 
 
+def interrupting(config: CoreConfig) -> frozenset[str]:
+    """The registers through which a write can change which interrupts are pending, enabled for themselves, or
+    delegated."""
+    table = csr_table(config)
+
+    def register(csr: Csr, field: Field) -> tuple[str, str]:
+        """The one that holds a field."""
+        while field.kind is Kind.VIEW:
+            name, bits = field.of.split(".")
+            csr, field = table[name], table[name].field(bits)
+        return csr.name, field.name
+
+    holders = {"mip", "mie", "mideleg", "hideleg", "hvip", "hgeie", "stimecmp", "vstimecmp"}
+    return frozenset(csr.name for csr in table.values() for field in csr.fields if field.writable and (
+        register(csr, field)[0] in holders or register(csr, field) == ("hstatus", "vgein")))
+
+
 def csr_permission(config: CoreConfig) -> data.StructLayout:
     """What decides who may access a CSR: the lowest level that may, whether it is read-only, and in which of the
     `classes` it is."""
@@ -80,10 +97,11 @@ def csr_permission(config: CoreConfig) -> data.StructLayout:
 def decoded_csr(config: CoreConfig) -> data.StructLayout:
     """Which CSR an address means, in the mode that it was decoded for: the one-hot values of its hexadecimal digits,
     the lowest first; whether it is in the memory of trap registers, and its word there; whether it is a counter of
-    events, and its number; whether any write makes the pipeline refetch, and whether it is the PMP's."""
+    events, and its number; whether any write makes the pipeline refetch, whether it is the PMP's, and whether it is
+    `interrupting`."""
     return data.StructLayout({
         "digits": data.ArrayLayout(16, 3), "trap": 1, "word": 4, "event": 1, "number": 5,
-        "flush": 1, "pmp": 1,
+        "flush": 1, "pmp": 1, "interrupting": 1,
     })
 
 
@@ -132,6 +150,8 @@ class CsrDecoder(wiring.Component):
                 csr.address for csr in table.values() if csr.flush == -1))),
             self.decoded.pmp.eq(address_in(addr, sorted(
                 csr.address for csr in table.values() if csr.name.startswith("pmp")))),
+            self.decoded.interrupting.eq(address_in(addr, sorted(
+                table[name].address for name in interrupting(self._config)))),
         ]
         return m
 

@@ -65,6 +65,10 @@ class CsrFile(wiring.Component):
     and `trap_gva` are as well. With `trap_held` the values of `trap_tval`, `trap_gpa` and `trap_tinst` are those of the
     cycle before. `trap_pc` is that of the trap presented.
 
+    Interrupts: `interrupt_valid` and `interrupt_cause` follow what decides about an interrupt in the same cycle, but
+    for pending and enable bits and delegation, which they and `wfi_wake` follow a cycle late: behind a write of what is
+    `interrupting` M has to stay empty for a cycle.
+
     `mode` is the current privilege mode, `data_mode` the effective one of loads and stores (MPRV), `hlsv_mode` that
     of HLV, HLVX and HSV; `data_masking` and `hlsv_masking` are their pointer masking.  `time` is the
     platform's mtime; `msi`, `mti`, `mei`, `sei` and `sgei` (bit i is guest external interrupt i+1) are levels.
@@ -383,7 +387,7 @@ class CsrFile(wiring.Component):
             ]
 
         # --- interrupts
-        m.submodules.interrupts = interrupts = InterruptSelect()
+        m.submodules.interrupts = interrupts = InterruptSelect(delayed=True)
         m.d.comb += [
             interrupts.pending.eq(self._register("mip", INTERRUPTS)),
             interrupts.enable.eq(self._register("mie", INTERRUPTS)),
@@ -719,7 +723,10 @@ class CsrFile(wiring.Component):
         counter("minstret", retired & counts)
         asked = any_of(select[csr.name] for csr in self._table.values() if csr.name == "minstret" or any(
             field.of == "minstret.value" for field in csr.fields))
-        others = Cat(C(0, 1), self.events.as_value(), C(1, 1))
+        # Pulses come from all over the core, and some late.
+        events = Signal(Events)
+        m.d.sync += events.eq(self.events)
+        others = Cat(C(0, 1), events.as_value(), C(1, 1), retired)
         here = {
             "minh": self.mode.priv == Priv.M,
             "sinh": (self.mode.priv == Priv.S) & ~self.mode.v,
@@ -738,14 +745,12 @@ class CsrFile(wiring.Component):
         for index, number in enumerate(event_counters(self._config)):
             event = f"mhpmevent{number}"
             chosen = self._store[f"{event}.event"]
-            happened = Signal(name=f"event{number}")  # registered: pulses come from all over the core
-            retirements = Signal(name=f"event{number}_instret")
-            m.d.sync += [happened.eq(0), retirements.eq(0)]
+            allowed = Signal(name=f"counting{number}")
             inhibited = self._get(f"mcountinhibit.hpm{number}") | any_of(
                 self._get(f"{event}.{name}") & mode for name, mode in here.items())
-            with m.If((chosen != 0) & ~inhibited):
-                m.d.sync += [retirements.eq(chosen == len(others)), happened.eq(others.bit_select(chosen, 1))]
-            m.d.comb += counters.count[index].eq(happened | (retirements & retired))
+            m.d.sync += allowed.eq((chosen != 0) & ~inhibited)
+            with m.If(allowed):
+                m.d.comb += counters.count[index].eq(others.bit_select(chosen, 1))
             if self._config.has("sscofpmf"):
                 overflow = counters.overflow[index]
                 overflows.append(overflow & ~self._store[f"{event}.of"])

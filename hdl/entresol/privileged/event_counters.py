@@ -52,16 +52,14 @@ class EventCounters(wiring.Component):
         low = [Signal(_LOW, name=f"low{number}") for number in numbers]
         carry = Signal(len(numbers))  # not yet added to the upper bits
         ones = Signal(len(numbers))  # the upper bits are, without it
-        late = Signal()
-        m.d.sync += late.eq((carry & Cat(value[-1] for value in low)).any())
 
-        # --- the upper bits of one of them: of the one accessed, or of each in turn
+        # --- the upper bits of one of them: of the one accessed, or of one with a carry
         turn, number, pending = Signal(bits, init=numbers[0]), Signal(bits), Signal()
         value = Signal(64 - _LOW)
         accessed = Signal()
         m.d.comb += [
-            self.busy.eq(late | pending),
-            accessed.eq(self.access & ~late),
+            self.busy.eq(carry.any()),
+            accessed.eq(self.access & ~carry.any()),
             number.eq(Mux(accessed, self.number[:bits], turn)),
             read.addr.eq(number),
             pending.eq((carry & Cat(number == each for each in numbers)).any()),
@@ -73,20 +71,24 @@ class EventCounters(wiring.Component):
             self.seen.eq(Cat(self._lower(low, seen.addr), seen.data)),
         ]
         m.d.sync += seen.addr.eq(number)
-        with m.If(~accessed):
-            m.d.sync += turn.eq(Mux(turn == numbers[-1], numbers[0], turn + 1))
-
+        # What is written comes late: whether it is all ones is seen when it is in the memory.
+        written, all_ones, full = Signal(len(numbers)), Signal(), Signal(len(numbers))
+        m.d.comb += [all_ones.eq(seen.data.all()), full.eq(Mux(all_ones, ones | written, ones & ~written))]
+        m.d.sync += ones.eq(full)
+        for index, each in enumerate(numbers):
+            with m.If(carry[index] & (number != each)):
+                m.d.sync += turn.eq(each)
         for index, each in enumerate(numbers):
             with m.If(number == each):
                 m.d.sync += [carry[index].eq(0), ones[index].eq(value.all())]
             with m.If(self.count[index]):
-                m.d.comb += self.overflow[index].eq(low[index].all() & ones[index])
+                m.d.comb += self.overflow[index].eq(low[index].all() & full[index])
                 m.d.sync += low[index].eq(low[index] + 1)
                 with m.If(low[index].all()):
                     m.d.sync += carry[index].eq(1)
             with m.If(self.write & (number == each)):
-                m.d.sync += [low[index].eq(self.wdata[:_LOW]), carry[index].eq(0),
-                             ones[index].eq(self.wdata[_LOW:].all())]
+                m.d.sync += [low[index].eq(self.wdata[:_LOW]), carry[index].eq(0)]
+            m.d.sync += written[index].eq(self.write & (number == each))
         return m
 
     def _lower(self, low, number):

@@ -17,7 +17,8 @@ PRIORITY = (
 
 
 class InterruptSelect(wiring.Component):
-    """Chooses the interrupt to take in `mode`; combinational.
+    """Chooses the interrupt to take in `mode`; combinational, but that `delayed` makes `pending`, `enable`, `mideleg`
+    and `hideleg` count a cycle late.
 
     `pending`, `enable` (mip and mie), `mideleg` and `hideleg` are indexed with the interrupt code; `mie`, `sie` and
     `vsie` are the global enables of mstatus, the HS-level sstatus and vsstatus.  An interrupt to a higher mode goes
@@ -37,22 +38,33 @@ class InterruptSelect(wiring.Component):
     cause: Out(6)
     wake: Out(1)
 
+    def __init__(self, delayed: bool = False):
+        self._delayed = delayed
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
         ready, to_m, to_hs, to_vs, chosen = (Signal(INTERRUPTS) for _ in range(5))
         m_on, hs_on, vs_on = Signal(), Signal(), Signal()
+        any_m, any_hs, any_vs = (Signal(name=f"any_{level}") for level in ("m", "hs", "vs"))
         is_m, is_user = self.mode.priv == Priv.M, self.mode.priv == Priv.U
+        m.d.comb += ready.eq(self.pending & self.enable)
+        for vector, some, value in (
+            (to_m, any_m, ready & ~self.mideleg),
+            (to_hs, any_hs, ready & self.mideleg & ~self.hideleg),
+            (to_vs, any_vs, ready & self.mideleg & self.hideleg),
+        ):
+            if self._delayed:
+                m.d.sync += [vector.eq(value), some.eq(value.any())]
+            else:
+                m.d.comb += [vector.eq(value), some.eq(value.any())]
         m.d.comb += [
-            m_on.eq(~is_m | self.mie),
-            hs_on.eq(~is_m & (self.mode.v | is_user | self.sie)),
-            vs_on.eq(~is_m & self.mode.v & (is_user | self.vsie)),
-            ready.eq(self.pending & self.enable),
-            self.wake.eq(ready.any()),
-            to_m.eq(ready & ~self.mideleg & m_on.replicate(INTERRUPTS)),
-            to_hs.eq(ready & self.mideleg & ~self.hideleg & hs_on.replicate(INTERRUPTS)),
-            to_vs.eq(ready & self.mideleg & self.hideleg & vs_on.replicate(INTERRUPTS)),
-            chosen.eq(Mux(to_m.any(), to_m, Mux(to_hs.any(), to_hs, to_vs))),
-            self.valid.eq(chosen.any()),
+            m_on.eq(any_m & (~is_m | self.mie)),
+            hs_on.eq(any_hs & ~is_m & (self.mode.v | is_user | self.sie)),
+            vs_on.eq(any_vs & ~is_m & self.mode.v & (is_user | self.vsie)),
+            self.wake.eq(any_m | any_hs | any_vs),
+            chosen.eq(Mux(m_on, to_m, Mux(hs_on, to_hs, to_vs))),
+            self.valid.eq(m_on | hs_on | vs_on),
         ]
         for code in reversed(PRIORITY):
             with m.If(chosen[code]):

@@ -76,28 +76,36 @@ class AxiRam(wiring.Component):
                 left.eq(axi.arlen), size.eq(axi.arsize), burst.eq(axi.arburst),
             ]
 
-        # --- writes
+        # --- writes, into the memory a cycle after they were taken: the core tells data late
         writing = Signal()
+        written = Signal(8)  # bytes of the row `row` that `data` is written to
+        row, data = Signal.like(write_port.addr), Signal(64)
         write_beat = Signal.like(axi.awaddr)
         write_length = Signal(8)
         write_size = Signal(2)
         write_burst = Signal(Burst)
         m.d.comb += [
-            collides.eq(writing & axi.wvalid & (write_beat[3:] == beat[3:])),
+            collides.eq(written.any() & (row == read_port.addr)),
             axi.awready.eq(~writing & ~axi.bvalid),
             axi.wready.eq(writing),
-            write_port.addr.eq(write_beat[3:]),
-            write_port.data.eq(axi.wdata),
+            write_port.addr.eq(row),
+            write_port.data.eq(data),
+            write_port.en.eq(written),
         ]
+        m.d.sync += written.eq(0)
         with m.If(axi.awvalid & axi.awready):
             m.d.sync += [
                 writing.eq(1), write_beat.eq(axi.awaddr), write_length.eq(axi.awlen), write_size.eq(axi.awsize),
                 write_burst.eq(axi.awburst), axi.bid.eq(axi.awid), axi.bresp.eq(Resp.OKAY),
             ]
         with m.If(axi.wvalid & axi.wready):
-            m.d.sync += write_beat.eq(next_address(write_beat, write_size, write_length, write_burst))
+            m.d.sync += [
+                write_beat.eq(next_address(write_beat, write_size, write_length, write_burst)),
+                row.eq(write_beat[3:]),
+                data.eq(axi.wdata),
+            ]
             with m.If(in_region(write_beat, self._region)):
-                m.d.comb += write_port.en.eq(axi.wstrb)
+                m.d.sync += written.eq(axi.wstrb)
             with m.Else():
                 m.d.sync += axi.bresp.eq(Resp.DECERR)
             with m.If(axi.wlast):

@@ -61,4 +61,4 @@ def test_values_and_overflows(everything_config, count):
     simulator.add_testbench(testbench)
     simulator.run()
     assert overflows > 10
-    assert 0 < max(waits) <= count + 4
+    assert 0 < max(waits) <= 2 * count + 2

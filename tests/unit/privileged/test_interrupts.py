@@ -271,6 +271,7 @@ def test_what_is_taken_follows_at_once(bench):
         await b.write(HVIP, 1 << 10)
         assert not b.get("wfi_wake")
         await b.write(HIE, 1 << 10)
+        await b.tick()  # in which M is empty
         assert b.get("wfi_wake") and taken() is None
         await b.go("HS")
         assert taken() is None and b.get("wfi_wake")
@@ -298,12 +299,15 @@ def test_what_is_taken_follows_at_once(bench):
         await b.go("HS")
         assert taken() == 7
         b.set(mti=0)
+        await b.tick()
         assert taken() is None
         await b.write(0x100, 2)
         assert taken() == 9
         b.set(sei=0)
+        await b.tick()
         assert taken() is None  # not the VS-level one
         await b.write(HIDELEG, 0)
+        await b.tick()
         assert taken() == 10  # now HS-mode's own
 
     bench.run(scenario)

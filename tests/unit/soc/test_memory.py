@@ -79,7 +79,7 @@ def test_a_row_is_never_read_while_it_is_written(delay):
             if rvalid:
                 read_at.append(cycle - 1)  # addressed in the cycle before
             if wvalid and wready:
-                written_at.append(cycle)
+                written_at.append(cycle + 1)  # into the memory in the next cycle
             cycle += 1
 
     async def bench(ctx):
