@@ -46,3 +46,22 @@ def test_a_branch_that_waits_redirects_in_its_first_cycle_and_once():
 def test_a_branch_that_is_dropped_teaches_nothing():
     assert cycles([(0, 0), (0, 1), (1, 0)])[1] == (0, 0, 0)
     assert cycles([(1, 1)])[0][1:] == (0, 0)
+
+
+def test_m_can_stay_empty_for_a_cycle():
+    dut = ExecuteStage(get_config("small"))
+    held = []
+
+    async def testbench(ctx):
+        ctx.set(dut.x_valid, 1)
+        for m_free, m_leaves in ((1, 0), (0, 0), (0, 1), (1, 0)):
+            ctx.set(dut.m_free, m_free)
+            ctx.set(dut.m_leaves, m_leaves)
+            await ctx.tick()
+            held.append((ctx.get(dut.m_valid), ctx.get(dut.m_first)))
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(testbench)
+    simulator.run()
+    assert held == [(1, 1), (1, 0), (0, 0), (1, 1)]

@@ -2,7 +2,9 @@
 
 import pytest
 
+from entresol.config import get_config
 from entresol.isa.control import CsrOp
+from entresol.privileged.csr_access import interrupting
 
 ONES = (1 << 64) - 1
 MIE, MIP, MIDELEG, SIE, SIP = 0x304, 0x344, 0x303, 0x104, 0x144
@@ -311,3 +313,11 @@ def test_what_is_taken_follows_at_once(bench):
         assert taken() == 10  # now HS-mode's own
 
     bench.run(scenario)
+
+
+def test_registers_behind_which_m_stays_empty(everything_config):
+    """All through which software changes what is pending, enabled or delegated; xenvcfg.STCE makes the pipeline
+    refetch."""
+    pending = {"mip", "sip", "hip", "vsip", "hvip", "stimecmp", "vstimecmp", "hgeie", "hstatus"}
+    assert interrupting(everything_config) == pending | {"mie", "sie", "hie", "vsie", "mideleg", "hideleg"}
+    assert interrupting(get_config("linux")) == interrupting(everything_config) - {"hgeie", "hstatus"}
