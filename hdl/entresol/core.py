@@ -143,7 +143,7 @@ class Core(wiring.Component):
             commit.lsu_wrote.eq(lsu.m_wrote),
             commit.lsu_wdata.eq(lsu.m_wdata),
             commit.lsu_paddr.eq(lsu.m_paddr),
-            commit.lsu_waiting_walk.eq(lsu.walk_valid),
+            commit.lsu_waiting_walk.eq(lsu.m_missed),
             commit.walking_vs.eq(mmu.walking_vs),
             commit.walking_g.eq(mmu.walking_g),
             lsu.reservation_clear.eq(commit.reservation_clear),

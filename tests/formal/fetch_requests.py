@@ -75,6 +75,8 @@ class FetchRequests(wiring.Component):
         for name, condition in lookups.requester.items():
             claim(m, name, condition)
         claim(m, "not_void", ~f1_valid | again | faulted | ~lookups.void | self.tlb.hit)
+        walking = frontend["walks"] & ~frontend["flushed"]
+        claim(m, "walking", ~walking | f1_valid & ~again & ~faulted & ~lookups.void)
         claim(m, "access", ~self.lookup_en | (self.lookup.access == Access.FETCH))
         claim(m, "mode", ~f1_valid | (asked_mode == self.mode))  # that of the instructions
 

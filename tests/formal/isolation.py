@@ -344,6 +344,8 @@ class Isolation(wiring.Component):
         claim(m, "vs_table", ~(guest & ~stage2 & reading)
               | in_guest(page_of, who.known) & (~watched | self.may_read))
         claim(m, "cached", ~(cached & within("UPDATE", "LEAF")))
+        claim(m, "cached_dirty", ~(cached & within("CHECK")) | fields["a"] & (fields["d"] == fields["w"]))
+        claim(m, "asking", ~walker["asking"] | within("UPDATE", "REFUSE") | within("READ") & ~walker["got"])
         claim(m, "not_writable", ~(guest & ~stage2 & (within("PROBE", "RETRY") | within("CHECK") & cached))
               | ~walker["writable"])
         claim(m, "writable", ~(guest & ~stage2 & reading & walker["writable"]) | ~watched | self.may_write)

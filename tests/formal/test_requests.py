@@ -40,7 +40,7 @@ def test_pipeline(name, proven):
 
 BUGS = {
     "untranslated": Bug(Lsu, "addr.eq(Cat(m_low, self.tlb.paddr[_PAGE_BITS:bus]))", "addr.eq(Cat(m_low, m_page))",
-                        "address"),
+                        "decides_where"),
     "refused_all_the_same": Bug(Lsu, "with m.Elif(walking):", "with m.Elif(0):", "address"),
     "hits_without_translation": Bug(Lsu, "name(complete & self.tlb.hit & ~self.tlb.io",
                                     "name(complete & ~self.tlb.io", "stored_by_guest0"),

@@ -80,11 +80,13 @@ class Frontend(wiring.Component):
         f1_target = Signal(TARGET_BITS - 1)
         f1_faulted, fails = Signal(), Signal()
         again, repeats = Signal(), Signal()  # F0 looks up F1's address again, F1 has no answer
+        walking, walks = Signal(), Signal()  # the walker is asked, a cycle late: that the TLB misses is known late
         stopped, stops = Signal(), Signal()  # nothing to fetch behind a fault
         m.d.comb += [
             f1_valid.eq(f1_holds & ~flushed),
             f1_faulted.eq(fails & ~flushed),
             again.eq(repeats & ~flushed),
+            walking.eq(walks & ~flushed),
             stopped.eq(stops & ~flushed),
         ]
 
@@ -130,8 +132,8 @@ class Frontend(wiring.Component):
         # --- F1
         answered, fetched, split, leaves = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
-            answered.eq(f1_valid & ~again & ~f1_faulted),
-            self.walk_valid.eq(answered & ~self.tlb.hit),
+            answered.eq(f1_valid & ~again & ~f1_faulted & ~walking),
+            self.walk_valid.eq(walking),
             icache.request.eq(answered & self.tlb.hit),
             icache.paddr.eq(self.tlb.paddr),
             icache.position.eq(f1_pc[1:3]),
@@ -153,8 +155,11 @@ class Frontend(wiring.Component):
         ]
         m.d.sync += repeats.eq(0)
         with m.If(flushed):
-            m.d.sync += [fails.eq(0), stops.eq(0)]
-        with m.If(self.walk_valid & self.walk_done):
+            m.d.sync += [fails.eq(0), walks.eq(0), stops.eq(0)]
+        with m.If(answered & ~self.tlb.hit):
+            m.d.sync += walks.eq(1)
+        with m.If(walking & self.walk_done):
+            m.d.sync += walks.eq(0)
             with m.If(self.walk_faulted):
                 m.d.sync += [fails.eq(1), self.fault.eq(self.walk_fault)]
             with m.Else():

@@ -68,6 +68,7 @@ class Lsu(wiring.Component):
     says whether it faulted without any effect, and `m_fault` why.  The next `x_fire` may come with `m_done`.
     `x_flush` in the cycle of `x_fire`, but known later in it, takes it back.  `m_kill`, only in the first M cycle,
     drops the access without effect (`m_done` means nothing then, but for an `x_fire` that is taken back).
+    `m_missed`: it waits for a translation.
     `m_wrote`, `m_wdata` (right-aligned, zero-extended) and `m_paddr` describe with `m_done` what was written;
     CBO.ZERO shows data 0 at the address it was given.
 
@@ -95,6 +96,7 @@ class Lsu(wiring.Component):
         super().__init__({
             "x_fire": In(1), "x": In(LsuRequest), "x_flush": In(1),
             "m_kill": In(1), "m_done": Out(1), "m_faulted": Out(1), "m_fault": Out(MemFault), "m_rdata": Out(64),
+            "m_missed": Out(1),
             "m_wrote": Out(1), "m_wdata": Out(64), "m_paddr": Out(56),
             "lookup_en": Out(1), "lookup": Out(TlbLookup), "tlb": In(TlbResult),
             "walk_valid": Out(1), "walk_done": In(1), "walk_faulted": In(1), "walk_fault": In(MemFault),
@@ -218,9 +220,8 @@ class Lsu(wiring.Component):
                                         Mux(look_now, offset, self.x.vaddr[:3]))),
         ]
         looked = m_valid & ~relook & ~walking & ~waiting & ~answered  # the TLB's answer is for M, which needs one
-        # A killed access may ask for a walk in its only cycle, which it abandons then.
         start_walk = name(looked & ~bad_atomic & ~self.tlb.hit, "start_walk")
-        m.d.comb += self.walk_valid.eq(start_walk | walking)
+        m.d.comb += [self.walk_valid.eq(walking), self.m_missed.eq(start_walk | walking)]
         m.d.sync += relook.eq(0)
         with m.If(start_walk & ~self.m_kill):
             m.d.sync += walking.eq(1)
@@ -234,7 +235,7 @@ class Lsu(wiring.Component):
         for index, tag in enumerate(tags):
             m.d.comb += [
                 hits[index].eq(equal(m, tag.tag, geometry.tag_of(m_paddr), tag.valid, f"hit{index}")),
-                addr_hits[index].eq(tag.valid & (tag.tag == geometry.tag_of(addr))),
+                addr_hits[index].eq(equal(m, tag.tag, geometry.tag_of(addr), tag.valid, f"addr_hit{index}")),
             ]
         hit = name(hits.any(), "hit")
         states = ("check", "copy", "decide", "first", "idle", "io", "modify", "ptw", "refill", "second")
@@ -244,19 +245,18 @@ class Lsu(wiring.Component):
         pick = name(Mux(in_check, addr_hits, way), "pick")
         word = name(_select(pick, [cache.data[index] for index in range(ways)]), "word")
         # What M loads: what the state machine has found is in `buffer`.  That a way hits is known late, so all of them
-        # are aligned before one is chosen.
+        # are aligned and extended before one is chosen.
         use_buffer = name(answered | in_modify, "use_buffer")
-        aligned, signs = [], []
+        signed = ~(req.unsigned & is_load)
+        loaded = []
         for index in range(ways):
             data, align = cache.data[index], brought_down
             if index == 0:
                 data, align = name(Mux(use_buffer, buffer, data), "first_data"), rotate_down
-            aligned.append(align(m, data, offset))
-            signs.append(sign_bit(m, data, offset, req.size))
+            sign = name(sign_bit(m, data, offset, req.size) & signed, f"sign{index}")
+            loaded.append(name(extended(align(m, data, offset), sign, req.size), f"loaded{index}"))
         chosen = [name(Mux(use_buffer, index == 0, hits[index]), f"chosen{index}") for index in range(ways)]
-        signed = ~(req.unsigned & is_load)
-        rdata = extended(name(_select(Cat(chosen), aligned), "loaded"),
-                         name(_select(Cat(chosen), signs), "loaded_sign") & signed, req.size)
+        rdata = _select(Cat(chosen), loaded)
         evict_way = name(Mux(fill, cache.victim, way), "evict_way")
 
         # Who reads.
@@ -500,12 +500,13 @@ class Lsu(wiring.Component):
                 with m.Elif(grant):
                     m.d.sync += [job.eq(_Job.FLUSH), addr.eq(0), way.eq(1)]
                     m.next = "READ"
-                with m.Elif(evaluated & ~fast):
+                with m.Else():
                     m.d.sync += [
                         job.eq(_Job.MISS), way.eq(hits),
                         addr.eq(Cat(m_low, self.tlb.paddr[_PAGE_BITS:bus])),
                     ]
-                    m.next = "DECIDE"
+                    with m.If(evaluated & ~fast):
+                        m.next = "DECIDE"
 
             with m.State("DECIDE"):  # for the access in M, unless it was killed: `addr` and `way` say what was found
                 found = name(way.any(), "found")

@@ -184,6 +184,7 @@ class Walker(wiring.Component):
         leaf2 = Signal(Leaf)
         refusal = Signal(Refusal)
         got = Signal()  # memory has answered
+        asking = Signal()  # ... and has not: in READ and UPDATE
         probe_level = Signal(range(root + 2))
         leaf_way = Signal.like(l2.found_way)
         way = Signal.like(l2.found_way)  # replaced next
@@ -390,7 +391,7 @@ class Walker(wiring.Component):
                     writable.eq(purpose == Implicit.WRITE),
                     leaf2.eq(Leaf.const(ANYTHING)),
                 ]
-                m.next = "READ"
+                read()
             with m.Elif(~stage2 & s2):
                 m.d.sync += gpa.eq(leaf_address)
                 begin_gstage()
@@ -399,10 +400,16 @@ class Walker(wiring.Component):
                 m.d.sync += stage2.eq(0)
                 m.next = "FINISH"
 
+        def read():
+            m.d.sync += [got.eq(0), asking.eq(1)]
+            m.next = "READ"
+
         def begin_gstage():
             m.d.sync += [stage2.eq(1), probe_level.eq(0)]
 
         chosen = Signal(TlbLookup)
+        m.d.comb += self.ptw_likely.eq(asking)
+        m.d.sync += asking.eq(0)
         with m.FSM() as fsm:
             with m.State("IDLE"):
                 take = self.d_valid
@@ -478,7 +485,7 @@ class Walker(wiring.Component):
                                 got.eq(0),
                                 checked.eq(1),
                             ]
-                            m.next = "READ"
+                            read()
                         with m.Else():
                             m.d.sync += [pte.eq(found_leaf), cached.eq(1)]
                             m.next = "CHECK"
@@ -489,7 +496,7 @@ class Walker(wiring.Component):
                     m.d.comb += [l2.cancel.eq(1), l2.probe_en.eq(0)]
                     with m.If(stage2):
                         m.d.sync += [level2.eq(top2), pa.eq(root_address)]
-                        m.next = "READ"
+                        read()
                     with m.Else():
                         m.d.sync += [level1.eq(top1), glob.eq(0)]
                         with m.If(~s1):  # the guest physical address is the virtual one
@@ -499,16 +506,16 @@ class Walker(wiring.Component):
                             begin_gstage()
                         with m.Else():
                             m.d.sync += pa.eq(root_address)
-                            m.next = "READ"
+                            read()
 
             with m.State("READ"):
                 # PMP is checked while memory answers; main memory can be read without consequences
                 m.d.comb += [
-                    self.ptw_likely.eq(~got),
-                    self.ptw_valid.eq(page_ok & ~got),
+                    self.ptw_valid.eq(page_ok & asking),
                     pmp.valid.eq(~checked & page_ok & live),
                     self.walk_read.eq(self.ptw_done),
                 ]
+                m.d.sync += asking.eq(asking & ~self.ptw_done)
                 with m.If(self.ptw_done):
                     m.d.sync += [got.eq(1), pte.eq(self.ptw_rdata)]
                     with m.If(self.ptw_error):
@@ -552,7 +559,7 @@ class Walker(wiring.Component):
                 with m.Elif(~is_leaf):
                     with m.If(stage2):
                         m.d.sync += [level2.eq(below), pa.eq(next_address)]
-                        m.next = "READ"
+                        read()
                     with m.Else():
                         m.d.sync += [level1.eq(below), glob.eq(glob | pte.g)]
                         with m.If(s2):
@@ -561,12 +568,9 @@ class Walker(wiring.Component):
                             m.next = "PROBE"
                         with m.Else():
                             m.d.sync += pa.eq(next_address)
-                            m.next = "READ"
-                with m.Elif(update):
-                    with m.If(cached):
-                        m.d.sync += probe_level.eq(level + 1)
-                        m.next = "RETRY"
-                    with m.Elif(~hardware_update):
+                            read()
+                with m.Elif(update):  # not of a cached leaf: what may be written is dirty
+                    with m.If(~hardware_update):
                         refuse(Mux(stage2, Refusal.GUEST_PAGE, Refusal.PAGE))
                     with m.Elif(table_known):  # neither PMP nor the guest physical address of the table are known
                         m.d.sync += careful.eq(1)
@@ -578,6 +582,7 @@ class Walker(wiring.Component):
                     with m.Elif(~table_verdict.w):
                         refuse(Refusal.ACCESS)
                     with m.Else():
+                        m.d.sync += asking.eq(1)
                         m.next = "UPDATE"
                 with m.Else():
                     with m.If(stage2):
@@ -611,14 +616,15 @@ class Walker(wiring.Component):
                     proceed()
 
             with m.State("UPDATE"):
-                m.d.comb += [self.ptw_likely.eq(1), self.ptw_valid.eq(1), self.ptw_update.eq(1)]
+                m.d.comb += [self.ptw_valid.eq(asking), self.ptw_update.eq(1)]
+                m.d.sync += asking.eq(~self.ptw_done)
                 with m.If(self.ptw_done):
                     with m.If(~live):
                         m.next = "IDLE"
                     with m.Elif(self.ptw_error):
                         refuse(Refusal.ACCESS)
                     with m.Elif(self.ptw_mismatch):
-                        m.next = "READ"
+                        read()
                     with m.Else():
                         m.d.sync += pte.eq(updated)
                         m.next = "CHECK"

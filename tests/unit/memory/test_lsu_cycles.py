@@ -133,13 +133,13 @@ def test_crossing_accesses_that_hit(bench, lsu, vaddr, load, store):
 
 
 @pytest.mark.parametrize("ticks", [0, 1, 5])
-def test_tlb_miss_costs_the_walk_and_one_cycle(bench, lsu, ticks):
+def test_tlb_miss_costs_the_walk_and_two_cycles(bench, lsu, ticks):
     async def scenario(dut):
         await warm(dut, lsu, 0x10000)
         dut.tlb.held.clear()
-        # The walker answers `ticks` + 1 cycles after the first M cycle.
+        # The walker answers `ticks` + 1 cycles after the second M cycle.
         outcomes = await dut.run(lsu.Op(LOAD, 0x10000), lsu.Op(LOAD, 0x10008))
-        assert cycles(outcomes) == [1 + ticks + 1 + 1, 1]
+        assert cycles(outcomes) == [1 + 1 + ticks + 1 + 1, 1]
 
     settled(bench, lsu, scenario, walk_time=(ticks, ticks))
 
@@ -148,7 +148,7 @@ def test_page_fault_completes_with_the_walkers_answer(bench, lsu):
     async def scenario(dut):
         outcomes = await dut.run(lsu.Op(LOAD, 0x90000))
         assert outcomes[0].faulted
-        assert cycles(outcomes) == [1 + 4]
+        assert cycles(outcomes) == [2 + 4]
 
     settled(bench, lsu, scenario, walk_time=(3, 3))
 
