@@ -62,20 +62,9 @@ _REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("privileged/csr_file.py CsrFile._xret: self.xret_valid & ~is_mret -> self.xret_valid #2",),
     ),
     (
-        "Equivalent: of an interrupt the CSR file takes GVA as zero, whatever it is given.",
-        (
-            f"{_COMMIT}~interrupt & Mux(trap_memory, memory_fault.v, (pc_tval | i.misaligned) & csr.mode.v) -> "
-            "Mux(trap_memory, memory_fault.v, (pc_tval | i.misaligned) & csr.mode.v)",
-        ),
-    ),
-    (
         "Right, but a waste of entries: the second level would keep root tables, too, under the level after the "
         "greatest: of Sv39 none is looked for there; of Sv48 it is level 0, below which the root's own entry is read.",
         ("mmu/walker.py Walker.elaborate: ~table_known & ~cached & (level != top) -> ~table_known & ~cached",),
-    ),
-    (
-        "Equivalent: what the second level says may be written is dirty, so that it never asks for an update.",
-        ("mmu/walker.py Walker.elaborate: probe_level.eq(level + 1) -> probe_level.eq(0) #2",),
     ),
 )
 
