@@ -116,7 +116,7 @@ class Core(wiring.Component):
             multiplier.en.eq(execute.mul_en),
             multiplier.op.eq(execute.mul_op),
             divider.load.eq(execute.div_load),
-            divider.start.eq(execute.div_start),
+            divider.start.eq(execute.m_valid & execute.m_first & execute.m.is_div),
             divider.op.eq(execute.div_op),
             divider.kill.eq(commit.div_kill),
         ]

@@ -162,7 +162,7 @@ class Alu(wiring.Component):
             counted.eq(Cat(mirrored[:32], mirrored[32:] | word.replicate(32))),
         ]
         position, none = count_trailing_zeros(m, counted)
-        ones = count_ones(m, a[:32]) + _if(~word, count_ones(m, a[32:]))
+        ones = count_ones(m, Cat(a[:32], _if(~word, a[32:])))
         return _if(clz | ctz, Cat(_if(~none, position), none)) | _if(cpop, ones)
 
     def _bytes(self, is_op) -> Value:

@@ -1,7 +1,5 @@
 """Counting bits."""
 
-from collections.abc import Sequence
-
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 
@@ -22,26 +20,28 @@ def equal(m: Module, a: Value, b: Value, enable: Value, called: str) -> Value:
 
 
 def count_ones(m: Module, value: Value) -> Value:
-    """The number of ones in `value` (a power of two of at least 4 bits), as a tree of adders over groups of four."""
-
-    def add(parts: Sequence[Value]) -> Value:
-        if len(parts) == 1:
-            return parts[0]
-        half = len(parts) // 2
-        low, high = add(parts[:half]), add(parts[half:])
-        total = Signal(len(low) + 1, name=f"ones_{len(parts)}")
-        m.d.comb += total.eq(low + high)
-        return total
-
-    groups = []
-    for start in range(0, len(value), 4):
-        ones = Signal(3)
-        with m.Switch(value[start:start + 4]):
-            for pattern in range(16):
-                with m.Case(pattern):
-                    m.d.comb += ones.eq(pattern.bit_count())
-        groups.append(ones)
-    return add(groups)
+    """The number of ones in `value`, by counters of four bits or three at a time until there are two of each weight:
+    adders would take longer."""
+    columns: list[list[Value]] = [list(value), *([] for _ in range(len(value).bit_length() - 1))]
+    level = 0
+    while any(len(column) > 2 for column in columns):
+        level += 1
+        following: list[list[Value]] = [[] for _ in columns]
+        for weight, column in enumerate(columns):
+            while len(column) > 2:
+                bits, column = Cat(column[:4]), column[4:]
+                ones = Signal(len(bits).bit_length(), name=f"ones_{level}_{weight}_{len(column)}")
+                with m.Switch(bits):
+                    for pattern in range(1 << len(bits)):
+                        with m.Case(pattern):
+                            m.d.comb += ones.eq(pattern.bit_count())
+                for above, bit in enumerate(ones):
+                    if weight + above < len(columns):  # the number fits
+                        following[weight + above].append(bit)
+            following[weight] += column
+        columns = following
+    rows = [Cat(column[row] if row < len(column) else Const(0) for column in columns) for row in range(2)]
+    return (rows[0] + rows[1])[:len(columns)]
 
 
 def count_trailing_zeros(m: Module, value: Value) -> tuple[Value, Value]:

@@ -16,11 +16,11 @@ class _State(enum.Enum, shape=2):
 class Divider(wiring.Component):
     """64-bit division and remainder (unprivileged manual, M extension), one bit of the quotient in a cycle.
 
-    `load` takes the operands, unless `busy`, and spoils the result; `start` with it begins to divide those. `busy` from
-    the next cycle until the result is there; then `done` stays until the next `start` or `kill`, and `result` until the
-    next `load`. `kill` abandons a division. Leading zeros of the dividend are skipped 32, 8 or 4 at a time. So a
-    division takes a cycle for each skip, one for each bit left and one more, and another one for a remainder or a
-    negative quotient: 66 at most.
+    `load` takes the operands, unless `busy`, and spoils the result; `start` in the next cycle begins to divide those.
+    `busy` from that cycle on until the result is there; then `done` stays until the next `start` or `kill`, and
+    `result` until the next `load`. `kill`, even with `start`, abandons a division. Leading zeros of the dividend are
+    skipped 32, 8 or 4 at a time. So a division takes a cycle for each skip, one for each bit left and one more, and
+    another one for a remainder or a negative quotient: 66 at most.
     """
 
     load: In(1)
@@ -74,7 +74,10 @@ class Divider(wiring.Component):
         ]
         fits = difference[65]  # the carry of the subtraction: the divisor is not greater
 
-        with m.Switch(state):
+        finished = Signal()
+        with m.If(self.start):
+            m.d.sync += [state.eq(_State.DIVIDE), finished.eq(0)]
+        with m.Switch(Mux(self.start, _State.DIVIDE, state)):
             with m.Case(_State.DIVIDE):
                 with m.If(skipping & ~by_zero & (quotient[32:] == 0) & left[6]):
                     m.d.sync += [quotient.eq(quotient << 32), left.eq(left - 32)]
@@ -95,10 +98,10 @@ class Divider(wiring.Component):
                         with m.If(wants_remainder | negate_quotient):
                             m.d.sync += state.eq(_State.SIGN)
                         with m.Else():
-                            m.d.sync += [self.done.eq(1), state.eq(_State.IDLE)]
+                            m.d.sync += [finished.eq(1), state.eq(_State.IDLE)]
             with m.Case(_State.SIGN):
-                m.d.sync += [quotient.eq(magnitude), self.done.eq(1), state.eq(_State.IDLE)]
-        with m.If(self.load & (state == _State.IDLE)):
+                m.d.sync += [quotient.eq(magnitude), finished.eq(1), state.eq(_State.IDLE)]
+        with m.If(self.load & ~self.busy):
             m.d.sync += [
                 quotient.eq(Mux(self.word, Cat(Const(0, 32), magnitude[:32]), magnitude)),
                 remainder.eq(0),
@@ -111,12 +114,11 @@ class Divider(wiring.Component):
                 negate_quotient.eq(negative_a ^ negative_b),
                 negate_remainder.eq(negative_a),
             ]
-        with m.If(self.start):
-            m.d.sync += [state.eq(_State.DIVIDE), self.done.eq(0)]
-        with m.Elif(self.kill):
-            m.d.sync += [state.eq(_State.IDLE), self.done.eq(0)]
+        with m.If(self.kill):
+            m.d.sync += [state.eq(_State.IDLE), finished.eq(0)]
         m.d.comb += [
-            self.busy.eq(state != _State.IDLE),
+            self.busy.eq(self.start | (state != _State.IDLE)),
+            self.done.eq(finished & ~self.start),
             self.result.eq(Cat(quotient[:32], Mux(short, quotient[31].replicate(32), quotient[32:]))),
         ]
         return m

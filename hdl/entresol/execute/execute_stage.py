@@ -56,7 +56,6 @@ class ExecuteStage(wiring.Component):
             "mul_en": Out(1),
             "mul_op": Out(MulOp),
             "div_load": Out(1),
-            "div_start": Out(1),
             "div_op": Out(DivOp),
             "m_valid": Out(1),
             "m_first": Out(1),  # first cycle of the instruction in M
@@ -183,9 +182,7 @@ class ExecuteStage(wiring.Component):
             with m.Default():
                 m.d.comb += result.eq(alu.result)
 
-        sound = Signal()  # an instruction that units may start on
         m.d.comb += [
-            sound.eq(fire & ~fetched.fault & ~control.illegal),
             self.bypass.valid.eq(self.x_valid & control.rd_en & (x.rd != 0)),
             self.bypass.ready.eq((control.unit == Unit.ALU) | (control.unit == Unit.BRANCH)),
             self.bypass.rd.eq(x.rd),
@@ -204,7 +201,6 @@ class ExecuteStage(wiring.Component):
             self.mul_en.eq(self.x_valid & (control.unit == Unit.MUL)),
             self.div_load.eq(self.x_valid & (control.unit == Unit.DIV)),
             self.mul_op.eq(control.op),
-            self.div_start.eq(sound & (control.unit == Unit.DIV)),
             self.div_op.eq(control.op),
         ]
         if self._config.has("zicbom"):

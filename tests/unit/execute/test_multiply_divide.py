@@ -74,15 +74,15 @@ def test_multiplication(operands):
 async def divide(ctx, unit, op, word, a, b):
     """The result and the cycles it took."""
     ctx.set(unit.load, 1)
-    ctx.set(unit.start, 1)
     drive(ctx, unit, op, word, a, b)
     await ctx.tick()
-    ctx.set(unit.start, 0)
+    ctx.set(unit.start, 1)
     drive(ctx, unit, DivOp.REMU, 0, 3, 5)  # the operands need not stay, and none are loaded while busy
     cycles = 1
     while not ctx.get(unit.done):
         assert ctx.get(unit.busy)
         await ctx.tick()
+        ctx.set(unit.start, 0)
         ctx.set(unit.load, 0)
         cycles += 1
         assert cycles < 70
@@ -138,19 +138,21 @@ def test_small_dividends_are_quick():
     simulate(unit, bench)
 
 
-def test_an_abandoned_division_leaves_nothing_behind():
+@pytest.mark.parametrize("later", [0, 1, 2])
+def test_an_abandoned_division_leaves_nothing_behind(later):
     unit = Divider()
 
     async def bench(ctx):
+        assert (await divide(ctx, unit, DivOp.DIVU, 0, 100, 10))[0] == 10
         ctx.set(unit.load, 1)
-        ctx.set(unit.start, 1)
         drive(ctx, unit, DivOp.DIV, 0, MASK, 3)
         await ctx.tick()
         ctx.set(unit.load, 0)
+        for cycle in range(later + 1):
+            ctx.set(unit.start, cycle == 0)
+            ctx.set(unit.kill, cycle == later)
+            await ctx.tick()
         ctx.set(unit.start, 0)
-        await ctx.tick()
-        ctx.set(unit.kill, 1)
-        await ctx.tick()
         ctx.set(unit.kill, 0)
         for _ in range(70):
             assert not ctx.get(unit.busy) and not ctx.get(unit.done)
