@@ -1,8 +1,9 @@
-"""Keeps the logic apart that a placer would put too close together.
+"""Tells a placer where logic may be: neither too close together nor all over the FPGA.
 
 nextpnr packs logic as densely as the slices of the FPGA allow, and does not know how many wires there are: where
 everything depends on everything (the CSRs), its router then never comes to an end.  Rows of slices that are taken by
-LUTs without connections leave their wires to the rows between them.
+LUTs without connections leave their wires to the rows between them.  On the other hand it distributes what it places
+over the whole FPGA, and wires become long: so only a part in the middle is left to it.
 """
 
 import json
@@ -13,8 +14,8 @@ from typing import Any
 
 #: LUT4 (and so bels of slices) that cells of the netlist take.
 _LUTS = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
-#: How full the remaining slices may become: placers need room.  Below the first figure nothing is to be kept apart.
-_LITTLE, _FULL = 0.1, 0.7
+#: How full the remaining slices become: placers need room.  Below the first figure nothing is to be kept apart.
+_LITTLE, _FULL = 0.1, 0.75
 #: One row of so many is left empty.
 _EVERY = 3
 _TILE = re.compile(r"R(\d+)C(\d+):")
@@ -35,13 +36,24 @@ def slices(device: str) -> dict[int, list[int]]:
 def spacers(used: int, rows: dict[int, list[int]]) -> list[tuple[int, int]]:
     """(column, row) of the tiles to leave empty for a design of `used` LUT4; none if there is no room, or no need.
 
-    A carry chain runs along a row, so that only whole rows can be left out.
+    A carry chain runs along a row, so that only whole rows can be left out in between.
     """
-    room = 8 * sum(map(len, rows.values()))
-    if used < _LITTLE * room:
+    tiles = [(column, row) for row in rows for column in rows[row]]
+    if used < _LITTLE * 8 * len(tiles):
         return []
-    empty = [(column, row) for row in list(rows)[_EVERY - 1::_EVERY] for column in rows[row]]
-    return empty if used <= _FULL * (room - 8 * len(empty)) else []
+    columns = sorted({column for column, _ in tiles})
+    for percent in range(1, 101):
+        lines, left, *_, right = (_middle(list(rows), percent), *_middle(columns, percent))
+        inner = set(lines) - set(lines[_EVERY - 1::_EVERY])
+        kept = {(column, row) for column, row in tiles if row in inner and left <= column <= right}
+        if used <= _FULL * 8 * len(kept):
+            return [tile for tile in tiles if tile not in kept]
+    return []
+
+
+def _middle(items: list[int], percent: int) -> list[int]:
+    cut = min(len(items) * (100 - percent) // 200, (len(items) - 2) // 2)
+    return items[cut : len(items) - cut]
 
 
 def spread(netlist: Path, device: str) -> int:

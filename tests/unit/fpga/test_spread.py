@@ -1,6 +1,7 @@
-"""Rows of slices that stay empty, so that wires suffice."""
+"""Slices that stay empty, so that wires suffice and are short."""
 
 import importlib.util
+import itertools
 import json
 from pathlib import Path
 
@@ -15,11 +16,20 @@ needs_data = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize(("used", "rows"), [(100, []), (168, range(4, 23, 3)), (784, range(4, 23, 3)), (785, [])])
-def test_rows_are_left_empty_where_there_is_need_and_room(used: int, rows):
-    tiles = spread.spacers(used, ROWS)
-    assert sorted({row for _, row in tiles}) == list(rows)
-    assert len(tiles) == 10 * len(rows), "whole rows: carry chains run along them"
+@pytest.mark.parametrize("used", [100, 841])
+def test_nothing_is_left_empty_without_need_or_room(used: int):
+    assert spread.spacers(used, ROWS) == []
+
+
+@pytest.mark.parametrize("used", [168, 400, 840])
+def test_a_part_in_the_middle_is_left_without_every_third_row(used: int):
+    empty = set(spread.spacers(used, ROWS))
+    kept = [(column, row) for row in ROWS for column in ROWS[row] if (column, row) not in empty]
+    columns, rows = sorted({column for column, _ in kept}), sorted({row for _, row in kept})
+    assert len(kept) == len(columns) * len(rows), "whole pieces of rows: carry chains run along them"
+    assert columns == list(range(columns[0], columns[-1] + 1)) and abs(columns[0] - 2 - (11 - columns[-1])) <= 1
+    assert {after - before for before, after in itertools.pairwise(rows)} == {1, 2}
+    assert 0.5 < used / (8 * len(kept)) <= 0.75
 
 
 @needs_data
