@@ -26,8 +26,8 @@ class Bug:
 
 BUGS = (
     Bug("HLV: entries of both virtualization modes match", "mmu/tlb.py",
-        "valid[i] & (owner_i.as_value() == owner)",
-        "valid[i] & ((owner_i.as_value() == owner) | (owner_i != Class.M) & (owner != Class.M))",
+        "(owner_i.as_value() == owner) & (tag",
+        "((owner_i.as_value() == owner) | (owner_i != Class.M) & (owner != Class.M)) & (tag",
         WALKS + "test_hlv_leaves_no_state_behind"),
     Bug("HLV: SUM of either level counts", "mmu/permissions.py",
         "Mux(mode.v, ctx.vsum, ctx.sum)", "(ctx.vsum | ctx.sum)", WALKS + "test_hlv_leaves_no_state_behind"),
