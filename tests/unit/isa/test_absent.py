@@ -132,7 +132,7 @@ def test_registers_that_are_left_out_are_illegal(extension):
     m = Module()
     m.submodules.decoder = decoder = CsrDecoder(config)
     m.submodules.access = access = CsrAccess(config)
-    m.d.comb += access.decoded.eq(decoder.decoded)
+    m.d.comb += access.csr.eq(decoder.permission)
 
     async def testbench(ctx):
         ctx.set(access.valid, 1)
