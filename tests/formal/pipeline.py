@@ -99,7 +99,7 @@ class Pipeline(wiring.Component):
         csr = self._csr
         m.submodules.access = access = CsrAccess(self._config)
         m.submodules.legality = legality = Legality()
-        m.submodules.blocks = blocks = BlockControl()
+        m.submodules.blocks = blocks = BlockControl()  # of its first operation, a load, nothing is said
         writes = Signal(name="writes")
         m.d.comb += [
             writes.eq((instr.control.op == CsrOp.RW) | (instr.insn[15:20] != 0)),
@@ -112,11 +112,14 @@ class Pipeline(wiring.Component):
             legality.mode.eq(csr.mode),
             *(getattr(legality, name).eq(csr._get(f"{register}.{name}"))
               for register, names in legality_of.FIELDS.items() for name in names),
-            blocks.op.eq(instr.control.op),
-            blocks.mode.eq(csr.mode),
-            *(getattr(blocks, register)[name].eq(csr._get(f"{register}.{name}"))
-              for register, names in block_control.FIELDS.items() for name in names),
         ]
+        if self._config.has("zicbom") or self._config.has("zicboz"):  # without, the decoder knows no such operation
+            m.d.comb += [
+                blocks.op.eq(instr.control.op),
+                blocks.mode.eq(csr.mode),
+                *(getattr(blocks, register)[name].eq(csr._get(f"{register}.{name}"))
+                  for register, names in block_control.FIELDS.items() for name in names),
+            ]
         claim(m, "writes_csr", ~self._execute.component.m_valid | (instr.writes_csr == writes))
         is_lsu, hlsv = instr.control.unit == Unit.LSU, instr.control.hlsv
         return (instr.control.illegal | access.illegal | access.virtual
