@@ -41,18 +41,18 @@ def spacers(used: int, rows: dict[int, list[int]]) -> list[tuple[int, int]]:
     tiles = [(column, row) for row in rows for column in rows[row]]
     if used < _LITTLE * 8 * len(tiles):
         return []
-    columns = sorted({column for column, _ in tiles})
+    all_columns = sorted({column for column, _ in tiles})
     for percent in range(1, 101):
-        lines, left, *_, right = (_middle(list(rows), percent), *_middle(columns, percent))
+        lines, columns = _middle(list(rows), percent), set(_middle(all_columns, percent))
         inner = set(lines) - set(lines[_EVERY - 1::_EVERY])
-        kept = {(column, row) for column, row in tiles if row in inner and left <= column <= right}
+        kept = {(column, row) for column, row in tiles if row in inner and column in columns}
         if used <= _FULL * 8 * len(kept):
             return [tile for tile in tiles if tile not in kept]
     return []
 
 
 def _middle(items: list[int], percent: int) -> list[int]:
-    cut = min(len(items) * (100 - percent) // 200, (len(items) - 2) // 2)
+    cut = len(items) * (100 - percent) // 200
     return items[cut : len(items) - cut]
 
 
