@@ -53,7 +53,7 @@ class Bypass(data.Struct):
 
     value: 64
     valid: 1  # an instruction that writes `rd`, which is not x0
-    ready: 1  # `value` is known in this cycle
+    ready: 1  # `value` is known in this cycle; only of X: that of M is when M is free
     rd: 5
 
 

@@ -211,7 +211,6 @@ class Commit(wiring.Component):
                 m.d.comb += result.eq(i.result)
         m.d.comb += [
             self.bypass.valid.eq(self.m_valid & control.rd_en & (i.rd != 0)),
-            self.bypass.ready.eq(completed),  # whether it traps, nobody behind it needs to know
             self.rd_we.eq(retires & self.bypass.valid),
             self.bypass.rd.eq(i.rd),
             self.bypass.value.eq(result),
