@@ -12,7 +12,7 @@ from prove import claim
 from entresol.config import CoreConfig
 from entresol.core import Core
 from entresol.execute.types import Executed
-from entresol.isa.control import CsrOp, Unit
+from entresol.isa.control import CsrOp, SysOp, Unit
 from entresol.isa.privilege import Priv
 from entresol.memory.arbiter import DATA_ID, FETCH_ID
 from entresol.privileged import block_control
@@ -92,6 +92,8 @@ class Pipeline(wiring.Component):
         claim(m, "no_jump", ~in_m | ~instr.misaligned)
         claim(m, "decoded_csr", ~(held.m_valid & (instr.control.unit == Unit.CSR)) | (
             held.m_csr.as_value() == decoder.decoded.as_value()))
+        returns = instr.is_system & instr.control.op.matches(SysOp.MRET, SysOp.SRET)
+        claim(m, "decoded_return", ~(held.m_valid & returns) | (held.m_csr.word == decoder.decoded.word))
 
     def _refused(self, m, instr, decoder):
         """Whether the instruction in M must not be executed, by what the registers hold while it is there: X decides,

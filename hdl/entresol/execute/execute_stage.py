@@ -86,7 +86,7 @@ class ExecuteStage(wiring.Component):
             self.csr_access.eq(control.unit == Unit.CSR),
             self.csr_writes.eq((control.op == CsrOp.RW) | (fetched.insn[15:20] != 0)),
         ]
-        with m.If(self.csr_access):  # a simulator then has nothing to do for other instructions
+        with m.If(self.csr_access | (control.unit == Unit.SYSTEM)):  # otherwise a simulator has nothing to decode
             m.d.comb += csr.addr.eq(fetched.insn[20:32])
 
         is_branch, is_jal, is_jalr = Signal(), Signal(), Signal()

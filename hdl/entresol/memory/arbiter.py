@@ -14,8 +14,9 @@ class AxiArbiter(wiring.Component):
     """Combines the front end's reads with the load/store unit's reads and writes, without a cycle of delay.
 
     Members: `fetch` and `data` (subordinates), `bus` (manager).  Reads of both may be outstanding at a time and
-    answered in any order, beats interleaved; the read ID (bit 0) tells whose a beat is.  A load/store read goes first
-    when both ask; it cannot starve the front end, because the load/store unit has one read outstanding at most.
+    answered in any order, beats interleaved; the read ID (bit 0) tells whose a beat is.  A fetch goes first when both
+    ask, because it is known early that there is one; it cannot starve the load/store unit, because the front end has one
+    read outstanding at most.
     The IDs that `fetch` and `data` give are ignored, and what `fetch` does on its write channels too.
     """
 
@@ -31,7 +32,7 @@ class AxiArbiter(wiring.Component):
         held = Signal()
         held_fetch = Signal()
         pick_fetch = Signal()
-        m.d.comb += pick_fetch.eq(Mux(held, held_fetch, ~data.arvalid))
+        m.d.comb += pick_fetch.eq(Mux(held, held_fetch, fetch.arvalid))
         m.d.sync += [held.eq(bus.arvalid & ~bus.arready), held_fetch.eq(pick_fetch)]
 
         for name in ("valid", "addr", "len", "size", "burst", "lock", "cache", "prot"):

@@ -196,7 +196,7 @@ class PmpChecker(wiring.Component):
         restart = Signal()
         next_entry = Signal(PmpEntry)
         m.d.comb += next_entry.eq(entries[index])
-        with m.If(~asked | bypass | recall | complete):
+        with m.If(~asked | complete):  # with an answer that is known at once, in the next cycle: that comes late
             m.d.comb += restart.eq(1)
             m.d.sync += [granule.eq(Granule.LARGE), upper_half.eq(0)]
         with m.Elif(matched):  # first word of two

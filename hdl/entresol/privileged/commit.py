@@ -215,7 +215,9 @@ class Commit(wiring.Component):
             self.bypass.rd.eq(i.rd),
             self.bypass.value.eq(result),
             self.rd_data.eq(Mux(control.unit == Unit.LSU, self.lsu_rdata, result)),
-            csr.csr_commit.eq(goes_on & others_completed & csr_writes),  # without the late `lsu_done`
+            # Told of what can stop a CSR instruction alone, because hundreds of registers wait for it.
+            csr.csr_commit.eq(self.m_valid & csr_writes & ~interrupt & ~stopped
+                              & Mux(csr.csr_fence, self.fence_done, ~csr.csr_busy)),
             csr.retired.eq(retires),
         ]
 
@@ -275,7 +277,7 @@ class Commit(wiring.Component):
         m.d.comb += [
             is_xret.eq(system(SysOp.MRET, SysOp.SRET)),
             is_fence_i.eq(system(SysOp.FENCE_I)),
-            csr.xret_valid.eq(goes_on & is_xret),
+            csr.xret_valid.eq(self.m_valid & is_xret & ~interrupt & ~stopped),  # nothing else stops them
             csr.xret_op.eq(control.op),
             self.invalidate_icache.eq(goes_on & is_fence_i),
             # A trap handler may switch to another context: its LR must not pair with that one's SC.

@@ -95,20 +95,24 @@ def csr_permission(config: CoreConfig) -> data.StructLayout:
 
 
 def decoded_csr(config: CoreConfig) -> data.StructLayout:
-    """Which CSR an address means, in the mode that it was decoded for: the one-hot values of its hexadecimal digits,
-    the lowest first; whether it is in the memory of trap registers, and its word there; whether it is a counter of
-    events, and its number; whether any write makes the pipeline refetch, whether it is the PMP's, and whether it is
-    `interrupting`."""
+    """Which CSR an address means, in the mode that it was decoded for: one-hot by the names of the table; whether it is
+    in the memory of trap registers, and its word there; whether it is a counter of events, and its number; whether any
+    write makes the pipeline refetch, whether it is the PMP's, and whether it is `interrupting`.  Where MRET and SRET
+    have the address of a CSR, `word` is that of the pc that they return to."""
     return data.StructLayout({
-        "digits": data.ArrayLayout(16, 3), "trap": 1, "word": 4, "event": 1, "number": 5,
-        "flush": 1, "pmp": 1, "interrupting": 1,
+        "select": data.StructLayout({name: 1 for name in csr_table(config)}), "trap": 1, "word": 4,
+        "event": 1, "number": 5, "flush": 1, "pmp": 1, "interrupting": 1,
     })
+
+
+#: What MRET and SRET have in place of the address of a CSR; the second with V=1, after substitution.
+_RETURNS = {0x302: "mepc", 0x102: "sepc", 0x202: "vsepc"}
 
 
 class CsrDecoder(wiring.Component):
     """Decodes the address of a CSR; combinational.  It belongs to the stage before the access.
 
-    With `v`, the mode's V, what the address names is replaced by `Csr.substitute`; `permission` is of the address
+    `addr` is 0, which is no CSR's, where there is nothing to decode.  With `v`, the mode's V, what the address names is replaced by `Csr.substitute`; `permission` is of the address
     itself.
     """
 
@@ -122,6 +126,8 @@ class CsrDecoder(wiring.Component):
         none, *gated = classes(self._config)
         table = csr_table(self._config)
         words = {table[name].address: word for name, word in TRAP_WORDS.items() if name in table}
+        assert words.keys().isdisjoint(_RETURNS)
+        words_read = words | {address: TRAP_WORDS[name] for address, name in _RETURNS.items()}
         events = [table[f"{prefix}hpmcounter{number}"].address for number in event_counters(self._config)
                   for prefix in ("m", "") if f"{prefix}hpmcounter{number}" in table]
         m.d.comb += [
@@ -135,14 +141,13 @@ class CsrDecoder(wiring.Component):
         assert all(table[csr.substitute].address == csr.address + 0x100 and csr.address >> 8 == 1
                    for csr in substituted)
         m.d.comb += [
-            replaced.eq(self.v & address_in(self.addr, sorted(csr.address for csr in substituted))),
+            replaced.eq(self.v & address_in(self.addr, sorted({0x102, *(csr.address for csr in substituted)}))),
             addr.eq(Cat(self.addr[:8], self.addr[8] & ~replaced, self.addr[9] | replaced, self.addr[10:])),
         ]
         m.d.comb += [
-            *(self.decoded.digits[digit].eq(C(1, 16) << addr.word_select(digit, 4)) for digit in range(3)),
             self.decoded.trap.eq(address_in(addr, sorted(words))),
             self.decoded.word.eq(Cat(
-                address_in(addr, sorted(address for address, word in words.items() if word >> bit & 1))
+                address_in(addr, sorted(address for address, word in words_read.items() if word >> bit & 1))
                 for bit in range(4))),
             self.decoded.event.eq(address_in(addr, sorted(events))),
             self.decoded.number.eq(addr[:5]),
@@ -153,6 +158,14 @@ class CsrDecoder(wiring.Component):
             self.decoded.interrupting.eq(address_in(addr, sorted(
                 table[name].address for name in interrupting(self._config)))),
         ]
+        low, middle, high = digits = [Signal(16, name=f"digit{digit}") for digit in range(3)]
+        with m.If(self.addr.any()):  # a simulator then has nothing to do for other instructions
+            m.d.comb += [one_hot.eq(C(1, 16) << addr.word_select(digit, 4)) for digit, one_hot in enumerate(digits)]
+            m.d.comb += [
+                self.decoded.select[csr.name].eq(
+                    high[csr.address >> 8] & middle[csr.address >> 4 & 15] & low[csr.address & 15])
+                for csr in table.values()
+            ]
         return m
 
 

@@ -267,16 +267,8 @@ class CsrFile(wiring.Component):
         m.submodules.events = self._events = EventCounters(config)
         self._signals(m)
 
-        # --- decoding.  Whatever only an access needs is under `csr_valid`: a simulator then has nothing to do for it
-        # in other cycles.
-        select = {name: Signal(name=f"select_{name}") for name in table}
-
-        def at(address: int) -> Value:
-            low, middle, high = self.csr.digits
-            return high[address >> 8] & middle[address >> 4 & 15] & low[address & 15]
-
-        with m.If(self.csr_valid):
-            m.d.comb += [select[csr.name].eq(at(csr.address)) for csr in table.values()]
+        # Whatever only an access needs is under `csr_valid`: a simulator then has nothing to do for it in other cycles.
+        select = {name: self.csr.select[name] for name in table}
 
         def selected(names: Iterable[str]) -> Value:
             return any_of(select[name] for name in names)
@@ -639,9 +631,6 @@ class CsrFile(wiring.Component):
         has_h = self._config.has("h")
         is_mret = self.xret_op == SysOp.MRET
         m.d.comb += self.xret_pc.eq(self._traps.pc)
-        with m.If(~self.csr_valid):
-            m.d.comb += self._traps.word.eq(Mux(is_mret, TRAP_WORDS["mepc"],
-                                                Mux(self.mode.v, TRAP_WORDS["vsepc"], TRAP_WORDS["sepc"])))
         with m.If(self.xret_valid & is_mret):
             m.d.sync += [
                 self.mode.priv.eq(Priv(store["mstatus.mpp"])),
@@ -735,11 +724,10 @@ class CsrFile(wiring.Component):
             "vuinh": (self.mode.priv == Priv.U) & self.mode.v,
         }
         m.d.comb += [
-            counters.access.eq(self.csr_valid & self.csr.event),
             counters.number.eq(self.csr.number),
             counters.write.eq(write & self.csr.event),
             counters.wdata.eq(wdata),
-            self.csr_busy.eq((counters.access & counters.busy) | (asked & retired & counts)),
+            self.csr_busy.eq((self.csr.event & counters.busy) | (asked & retired & counts)),
         ]
         overflows = []
         for index, number in enumerate(event_counters(self._config)):

@@ -19,10 +19,10 @@ def event_counters(config: CoreConfig) -> range:
 class EventCounters(wiring.Component):
     """64-bit counters, whose upper bits are in a memory and share one incrementer.
 
-    `count` pulses for each counter; `overflow` tells of those that go over from their greatest value to 0 then.  With
-    `access`, `rdata` is the value of counter `number`, which `write` sets to `wdata`, even if it counts in that cycle;
-    but not with `busy`: it has to wait then, so that a carry need not be added to what is read.  `seen` is in the cycle
-    after a write what was written.
+    `count` pulses for each counter; `overflow` tells of those that go over from their greatest value to 0 then.
+    `rdata` is the value of counter `number`, which `write` sets to `wdata`, even if it counts in that cycle; but not
+    with `busy`: whoever accesses one has to wait then, so that a carry need not be added to what is read.  `seen` is in
+    the cycle after a write what was written.
     """
 
     def __init__(self, config: CoreConfig):
@@ -30,7 +30,6 @@ class EventCounters(wiring.Component):
         super().__init__({
             "count": In(config.hpm_counters),
             "overflow": Out(config.hpm_counters),
-            "access": In(1),
             "busy": Out(1),
             "number": In(5),
             "rdata": Out(64),
@@ -51,16 +50,16 @@ class EventCounters(wiring.Component):
         # --- the lower bits
         low = [Signal(_LOW, name=f"low{number}") for number in numbers]
         carry = Signal(len(numbers))  # not yet added to the upper bits
+        carrying, left = Signal(len(numbers)), Signal(len(numbers))  # ... from now on; without what is written, late
         ones = Signal(len(numbers))  # the upper bits are, without it
 
-        # --- the upper bits of one of them: of the one accessed, or of one with a carry
+        # --- the upper bits of one of them: of one with a carry, or else of the one accessed
         turn, number, pending = Signal(bits, init=numbers[0]), Signal(bits), Signal()
         value = Signal(64 - _LOW)
-        accessed = Signal()
         m.d.comb += [
-            self.busy.eq(carry.any()),
-            accessed.eq(self.access & ~carry.any()),
-            number.eq(Mux(accessed, self.number[:bits], turn)),
+            left.eq(carry),
+            carrying.eq(left),
+            number.eq(Mux(self.busy, turn, self.number[:bits])),
             read.addr.eq(number),
             pending.eq((carry & Cat(number == each for each in numbers)).any()),
             value.eq(read.data + pending),
@@ -70,7 +69,7 @@ class EventCounters(wiring.Component):
             write.data.eq(Mux(self.write, self.wdata[_LOW:], value)),
             self.seen.eq(Cat(self._lower(low, seen.addr), seen.data)),
         ]
-        m.d.sync += seen.addr.eq(number)
+        m.d.sync += [seen.addr.eq(number), carry.eq(carrying), self.busy.eq(left.any())]
         # What is written comes late: whether it is all ones is seen when it is in the memory.
         written, all_ones, full = Signal(len(numbers)), Signal(), Signal(len(numbers))
         m.d.comb += [all_ones.eq(seen.data.all()), full.eq(Mux(all_ones, ones | written, ones & ~written))]
@@ -80,15 +79,16 @@ class EventCounters(wiring.Component):
                 m.d.sync += turn.eq(each)
         for index, each in enumerate(numbers):
             with m.If(number == each):
-                m.d.sync += [carry[index].eq(0), ones[index].eq(value.all())]
+                m.d.comb += left[index].eq(0)
             with m.If(self.count[index]):
                 m.d.comb += self.overflow[index].eq(low[index].all() & full[index])
                 m.d.sync += low[index].eq(low[index] + 1)
                 with m.If(low[index].all()):
-                    m.d.sync += carry[index].eq(1)
+                    m.d.comb += left[index].eq(1)
             with m.If(self.write & (number == each)):
-                m.d.sync += [low[index].eq(self.wdata[:_LOW]), carry[index].eq(0)]
-            m.d.sync += written[index].eq(self.write & (number == each))
+                m.d.comb += carrying[index].eq(0)
+                m.d.sync += low[index].eq(self.wdata[:_LOW])
+            m.d.sync += written[index].eq(write.en & (number == each))
         return m
 
     def _lower(self, low, number):

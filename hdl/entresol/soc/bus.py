@@ -13,7 +13,7 @@ class DeviceBus(wiring.Signature):
 
     Every access takes two cycles, so that no device can hang the bus: `en` for one cycle, and from the next one on
     the device drives `rdata` and `error` and holds them until the next `en`.  Between two reads, or a write and a
-    read, there is at least one cycle without `en`.
+    read, there are at least two cycles without `en`.
 
     `addr` is the offset in doublewords (8 bytes), `mask` the bytes of the doubleword that are accessed, for reads
     too (reads may have side effects); `wdata` and `rdata` are in their byte lanes.  `error` refuses the access,

@@ -1,6 +1,9 @@
 """The platform-level interrupt controller (RISC-V PLIC specification 1.0.0, with SiFive's register layout)."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -52,70 +55,75 @@ class Plic(wiring.Component):
         enable = [Signal(count, name=f"enable{context}") for context in range(self._contexts)]
         threshold = [Signal(PRIORITY_BITS, name=f"threshold{context}") for context in range(self._contexts)]
         best = [Signal(id_bits, name=f"best{context}") for context in range(self._contexts)]
+        first = [Signal(count, name=f"first{context}") for context in range(self._contexts)]  # the same one-hot
 
-        # --- selection, one priority bit at a time from the top: whoever has it stays, if anybody has
+        # --- selection, one priority bit at a time from the top: whoever has it stays, if anybody has.  In the cycle
+        # after, the lowest of those.
         for context in range(self._contexts):
-            candidates = pending & enable[context] & (planes[0] | planes[1] | planes[2])
-            highest = []
-            for plane in reversed(planes):
-                having = Signal(count, name=f"having{context}_{len(highest)}")
-                left = Signal(count, name=f"left{context}_{len(highest)}")
+            ready = pending & enable[context]
+            candidates = ready & (planes[0] | planes[1] | planes[2])
+            above: Value = Const(0, count)  # those whose priority is above the threshold, in the bits looked at
+            for bit, plane in enumerate(planes):
+                least = threshold[context][bit].replicate(count)
+                above = (plane & ~least) | (above & ~(plane ^ least))
+            for bit, plane in reversed([*enumerate(planes)]):
+                having = Signal(count, name=f"having{context}_{bit}")
+                left = Signal(count, name=f"left{context}_{bit}")
                 m.d.comb += [having.eq(candidates & plane), left.eq(Mux(having.any(), having, candidates))]
-                highest.insert(0, having.any())
                 candidates = left
+            equals = Signal(count, name=f"equals{context}")
             lowest = Signal(count, name=f"lowest{context}")  # one-hot
-            m.d.comb += lowest.eq(candidates & -candidates)
+            m.d.comb += lowest.eq(equals & -equals)
             m.d.sync += [
+                equals.eq(candidates),
+                first[context].eq(lowest),
                 best[context].eq(Cat((lowest & _numbers_with_bit(bit, count)).any() for bit in range(id_bits))),
-                self.interrupts[context].eq(Cat(highest) > threshold[context]),
+                self.interrupts[context].eq((ready & above).any()),
             ]
 
         # --- registers: 32 bits wide, two to a doubleword
         upper = bus.mask[4]
         apt = (bus.mask == 0x0F) | (bus.mask == 0xF0)
         addr = Cat(upper, bus.addr)  # in words
-        rdata = Signal(32)
+        parts = []  # of what is read, each zero where it is not asked for
         wdata = Signal(32)
         m.d.comb += wdata.eq(Mux(upper, bus.wdata[32:], bus.wdata[:32]))
         read = bus.en & apt & ~bus.write
         write = bus.en & apt & bus.write
-        number = Signal(id_bits)  # the source that the access is about, and the same one-hot
-        chosen = Signal(count)
+        chosen = Signal(count)  # one-hot: the source whose priority is accessed
+        ended = Signal(count)  # one-hot: the source whose completion would be written
         claimed = Signal(count)
         completed = Signal(count)
-        m.d.comb += [number.eq(addr), chosen.eq((1 << number) & exists)]
+        m.d.comb += chosen.eq((1 << addr[:id_bits]) & exists)
+        with m.If(wdata < count):
+            m.d.comb += ended.eq((1 << wdata[:id_bits]) & exists)
 
-        def at(offset: int, low: int):
-            """Whether the access lies within the 1 << low bytes at `offset`."""
-            return addr[low - 2:] == offset >> low
+        def at(offset: int, low: int, value) -> Signal:
+            """Whether the access lies within the 1 << low bytes at `offset`, where `value` is read."""
+            here = Signal()
+            m.d.comb += here.eq(addr[low - 2:] == offset >> low)
+            parts.append(value & here.replicate(len(value)))
+            return here
 
         for index in range(words):
             part = slice(32 * index, 32 * index + 32)
-            with m.If(at(PENDING + 4 * index, 2)):
-                m.d.comb += rdata.eq(pending[part])
+            at(PENDING + 4 * index, 2, pending[part])
             for context in range(self._contexts):
-                with m.If(at(ENABLE + 0x80 * context + 4 * index, 2)):
-                    m.d.comb += rdata.eq(enable[context][part])
-                    with m.If(write):
-                        m.d.sync += enable[context][part].eq(wdata & exists[part])
-        with m.If(at(PRIORITY, id_bits + 2)):
+                with m.If(at(ENABLE + 0x80 * context + 4 * index, 2, enable[context][part]) & write):
+                    m.d.sync += enable[context][part].eq(wdata & exists[part])
+        with m.If(at(PRIORITY, id_bits + 2, Cat((plane & chosen).any() for plane in planes)) & write):
             for bit, plane in enumerate(planes):
-                m.d.comb += rdata[bit].eq((plane & chosen).any())
-                with m.If(write):
-                    m.d.sync += plane.eq(Mux(wdata[bit], plane | chosen, plane & ~chosen))
+                m.d.sync += plane.eq(Mux(wdata[bit], plane | chosen, plane & ~chosen))
         for context in range(self._contexts):
-            with m.If(at(CONTEXT + 0x1000 * context, 2)):
-                m.d.comb += rdata.eq(threshold[context])
-                with m.If(write):
-                    m.d.sync += threshold[context].eq(wdata)
-            with m.If(at(CONTEXT + 0x1000 * context + 4, 2)):
-                m.d.comb += rdata.eq(best[context])
-                with m.If(read):
-                    m.d.comb += [number.eq(best[context]), claimed.eq(chosen)]
-                with m.If(write & (wdata < count)):
-                    m.d.comb += [number.eq(wdata), completed.eq(chosen & enable[context])]
+            with m.If(at(CONTEXT + 0x1000 * context, 2, threshold[context]) & write):
+                m.d.sync += threshold[context].eq(wdata)
+            claiming = at(CONTEXT + 0x1000 * context + 4, 2, best[context])
+            with m.If(claiming & read):
+                m.d.comb += claimed.eq(first[context])
+            with m.If(claiming & write):
+                m.d.comb += completed.eq(ended & enable[context])
         with m.If(bus.en):
-            m.d.sync += [bus.rdata.eq(rdata.replicate(2)), bus.error.eq(~apt)]
+            m.d.sync += [bus.rdata.eq(Cat(reduce(or_, parts), Const(0, 32))[:32].replicate(2)), bus.error.eq(~apt)]
 
         # --- gateways
         forwarded = self.lines & ~in_flight & exists

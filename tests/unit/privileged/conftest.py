@@ -139,7 +139,7 @@ class Bench:
 
     async def xret(self, op) -> int:
         """MRET or SRET; gives the address returned to."""
-        self.set(csr_valid=0, xret_valid=1, xret_op=op)
+        self.set(csr_valid=0, csr_addr={SysOp.MRET: 0x302, SysOp.SRET: 0x102}[op], xret_valid=1, xret_op=op)
         pc = self.get("xret_pc")
         await self.ctx.tick()
         self.set(xret_valid=0)

@@ -31,7 +31,6 @@ def test_values_and_overflows(everything_config, count):
         for cycle in range(3000):
             which = generator.randrange(count) if cycle % 1000 > 500 else 0  # 500 cycles of one and the same
             access, write = generator.random() < 0.97, generator.random() < 0.05
-            ctx.set(dut.access, access)
             ctx.set(dut.number, 3 + which)
             busy = ctx.get(dut.busy)
             written = interesting(generator)

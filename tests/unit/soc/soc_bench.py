@@ -54,7 +54,7 @@ class DeviceDriver:
         await ctx.tick()
         ctx.set(self.bus.en, 0)
         ctx.set(self.bus.wdata, 0xDEAD_BEEF_DEAD_BEEF)
-        await ctx.tick()  # the answer is held
+        await ctx.tick().repeat(2)  # the answer is held
         return ctx.get(self.bus.rdata) >> 8 * lane & (1 << 8 * width) - 1, ctx.get(self.bus.error)
 
     async def read(self, ctx, offset, width):
