@@ -33,7 +33,7 @@ from entresol.mmu.permissions import Permissions
 from entresol.mmu.pmp import PmpVerdict
 from entresol.mmu.tlb import Class
 from entresol.mmu.types import Hgatp, TlbLookup
-from entresol.mmu.walker import Leaf
+from entresol.mmu.walker import Leaf, Needs
 
 SV39, SV48, SV57 = 8, 9, 10
 HELD = data.StructLayout({"s1": 1, "asid": 16, "s2": 1, "vmid": 14})
@@ -319,6 +319,11 @@ class Isolation(wiring.Component):
         claim(m, "walk_virtual", idle | ~who.g | asked.mode.v)
         claim(m, "walk_in_force", idle | ~alive | (who.g == (self._past_who.g & asked.mode.v))
               & (who.known == self._past_who.known) & ((top == (self._past.hgatp.mode - 6)[:4]) | ~who.g))
+        first = Mux(asked.mode.v, self._past.vsatp[60:], self._past.satp[60:])
+        claim(m, "walk_stages", idle | (walker["s2"] == who.g) & (~alive | (
+            walker["s1"] == ((asked.mode.priv != Priv.M) & first.any()))))
+        claim(m, "walk_top", ~(alive & walker["s1"]) | idle | (walker["top1"] == first - 6))
+        claim(m, "walk_may_begin", ~(alive & walker["va_ok"]) | idle | canonical(self._config, asked))
         theirs = Mux(data_side, self._l1["d"].component.asked.as_value(), self._l1["i"].component.asked.as_value())
         claim(m, "walk_of_side", idle | ~alive | (theirs == lookup))
         past_probe = within("READ", "CHECK", "LEAF", "UPDATE", "RETRY", "FINISH", "FILL") | within("PROBE") & stage2
@@ -343,6 +348,11 @@ class Isolation(wiring.Component):
         claim(m, "table", ~(table & reading) | in_table(page_of, who.known, level2))
         claim(m, "vs_table", ~(guest & ~stage2 & reading)
               | in_guest(page_of, who.known) & (~watched | self.may_read))
+        needs, for_table = data.View(Needs, walker["needs"]), stage2 & (walker["purpose"] != Implicit.NONE.value)
+        stores = Mux(for_table, walker["purpose"] == Implicit.WRITE.value, asked.access == Access.STORE)
+        claim(m, "needs", ~within("CHECK", "UPDATE") | (needs.w == stores) & ~(needs.w & needs.x)
+              & (needs.r == ~(needs.w | needs.x)) & ~(for_table & (needs.x | needs.r_or_x))
+              & ~(needs.r_or_x & ~needs.r) & ~(needs.may_not_u & stage2))
         claim(m, "cached", ~(cached & within("UPDATE", "LEAF")))
         claim(m, "cached_dirty", ~(cached & within("CHECK")) | fields["a"] & (fields["d"] == fields["w"]))
         claim(m, "asking", ~walker["asking"] | within("UPDATE", "REFUSE") | within("READ") & ~walker["got"])

@@ -128,6 +128,15 @@ class WholeWalk(wiring.Component):
         claim(m, "state", ~within("UPDATE", "RETRY", "RESTART") & walker.state_exists())
         claim(m, "walks_for_it", idle | looked & ~ended & walker["alive"] & (walker["data_side"] == self.data_side)
               & (walker["asked"] == self.lookup.as_value()))
+        vaddr = self.lookup.vaddr
+        canonical = Signal(name="canonical")
+        with m.Switch(self.ctx.vsatp.mode):
+            for mode in MODES.values():
+                with m.Case(mode):
+                    m.d.comb += canonical.eq((vaddr[9 * mode - 34:] == 0) | vaddr[9 * mode - 34:].all())
+        claim(m, "needs", ~within("CHECK") | (walker["needs"] == walker["needed"]))
+        claim(m, "two_stages", idle | walker["s1"] & walker["s2"] & (walker["top1"] == self.ctx.vsatp.mode - 6)
+              & (walker["va_ok"] == canonical))
         for side, tlb in enumerate(self._l1):
             claim(m, f"asked{side}", ~looked | (self.data_side != side)
                   | (tlb.component.asked.as_value() == self.lookup.as_value()))

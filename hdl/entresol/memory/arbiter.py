@@ -15,8 +15,8 @@ class AxiArbiter(wiring.Component):
 
     Members: `fetch` and `data` (subordinates), `bus` (manager).  Reads of both may be outstanding at a time and
     answered in any order, beats interleaved; the read ID (bit 0) tells whose a beat is.  A fetch goes first when both
-    ask, because it is known early that there is one; it cannot starve the load/store unit, because the front end has one
-    read outstanding at most.
+    ask, because it is known early that there is one; it cannot starve the load/store unit, because the front end has
+    one read outstanding at most.
     The IDs that `fetch` and `data` give are ignored, and what `fetch` does on its write channels too.
     """
 

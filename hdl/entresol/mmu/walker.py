@@ -58,6 +58,19 @@ class Leaf(data.Struct):
     fractured: 1  # maps more than 4 KiB
 
 
+class Needs(data.Struct):
+    """What the access, or what it needs at the stage in hand, asks of that stage's leaf."""
+
+    w: 1  # and D
+    x: 1
+    r: 1
+    r_or_x: 1  # with r
+    may_u: 1
+    may_not_u: 1
+    may_pbmt: 1  # Svpbmt is enabled
+    may_update: 1  # of A and D, by hardware
+
+
 ANYTHING = {"r": 1, "w": 1, "x": 1, "u": 1, "pbmt": 0, "large": 1, "fractured": 0}
 
 
@@ -136,34 +149,39 @@ class Walker(wiring.Component):
 
         v = asked.mode.v if hypervisor else Const(0)
         machine = asked.mode.priv == Priv.M
-        s1 = Signal()
+        s1 = Signal()  # the stages that translate
         s2 = Signal()
         top1 = Signal(level_bits)
         top2 = Signal(level_bits)
-        first_mode = Mux(v, ctx.vsatp.mode, ctx.satp.mode)
         first_asid = Mux(v, ctx.vsatp.asid, ctx.satp.asid)
         first_ppn = Mux(v, ctx.vsatp.ppn, ctx.satp.ppn)
-        m.d.comb += [
-            s1.eq(~machine & first_mode.any()),
-            s2.eq(v & ctx.hgatp.mode.any()),
-            top1.eq(first_mode[:2] + 2),
-            top2.eq(ctx.hgatp.mode[:2] + 2),
-        ]
+        m.d.comb += top2.eq(ctx.hgatp.mode[:2] + 2)
 
+        # What does not change during a walk is known from its beginning: who wants it is, and CSRs that it depends on
+        # change in cycles only whose next one abandons it.
         va = asked.vaddr
         va_ok = Signal()
+        chosen = Signal(TlbLookup)
+        chosen_v = chosen.mode.v if hypervisor else Const(0)
+        chosen_mode = Mux(chosen_v, ctx.vsatp.mode, ctx.satp.mode)
+        begins_s1, begins_s2, begins_top, begins_ok = Signal(), Signal(), Signal(level_bits), Signal()
+        m.d.comb += [
+            begins_s1.eq((chosen.mode.priv != Priv.M) & chosen_mode.any()),
+            begins_s2.eq(chosen_v & ctx.hgatp.mode.any()),
+            begins_top.eq(chosen_mode[:2] + 2),
+        ]
         modes = range(2, root + 1)
-        with m.If(s1), m.Switch(top1):
+        with m.If(begins_s1), m.Switch(begins_top):
             for top in modes:
                 with m.Case(top):
-                    high = va[20 + 9 * top :]
-                    m.d.comb += va_ok.eq(high.all() | ~high.any())
-        with m.Elif(s2), m.Switch(top2):
+                    high = chosen.vaddr[20 + 9 * top :]
+                    m.d.comb += begins_ok.eq(high.all() | ~high.any())
+        with m.Elif(begins_s2), m.Switch(top2):
             for top in modes:
                 with m.Case(top):
-                    m.d.comb += va_ok.eq(~va[23 + 9 * top :].any())
+                    m.d.comb += begins_ok.eq(~chosen.vaddr[23 + 9 * top :].any())
         with m.Else():
-            m.d.comb += va_ok.eq(~va[config.bus_bits :].any())
+            m.d.comb += begins_ok.eq(~chosen.vaddr[config.bus_bits :].any())
 
         # ---- State of the walk
         stage2 = Signal()  # the stage that pte, probes and reads are for
@@ -234,8 +252,21 @@ class Walker(wiring.Component):
         explicit = ~stage2 | (purpose == Implicit.NONE)
         executes = explicit & (asked.access == Access.FETCH) | explicit & asked.hlvx & ~store
         mxr = explicit & Mux(stage2, ctx.mxr, first_stage_mxr(ctx, v))
+        # Stage and purpose are known at least a cycle before the entry, and so is what it has to say.
+        needed = Signal(Needs)
+        needs = Signal(Needs)
+        m.d.comb += [
+            needed.w.eq(store),
+            needed.x.eq(~store & executes),
+            needed.r.eq(~store & ~executes),
+            needed.r_or_x.eq(~store & ~executes & mxr),
+            needed.may_u.eq(stage2 | user_allowed(1, 0, ctx, asked.mode, asked.access)),
+            needed.may_not_u.eq(~stage2 & user_allowed(0, 1, ctx, asked.mode, asked.access)),
+            needed.may_pbmt.eq(Mux(v & ~stage2, ctx.h_pbmte, ctx.m_pbmte) & svpbmt),
+            needed.may_update.eq(Mux(v & ~stage2, ctx.h_adue, ctx.m_adue) & svadu),
+        ]
+        m.d.sync += needs.eq(needed)
         is_leaf = pte.r | pte.x
-        pbmt_enabled = Mux(v & ~stage2, ctx.h_pbmte, ctx.m_pbmte) & svpbmt
         valid_leaf = Signal()
         misaligned = Signal()
         for i in levels[1:]:
@@ -243,17 +274,16 @@ class Walker(wiring.Component):
                 m.d.comb += misaligned.eq(1)
         napot_ok = (level == 0) & (pte.ppn[:4] == 8) & svnapot
         m.d.comb += valid_leaf.eq(
-            ~misaligned & ~(pte.n & ~napot_ok) & ~(pte.pbmt.any() & ~pbmt_enabled) & ~pte.pbmt.all()
+            ~misaligned & ~(pte.n & ~napot_ok) & ~(pte.pbmt.any() & ~needs.may_pbmt) & ~pte.pbmt.all()
         )
         valid_table = (level != 0) & ~(pte.d | pte.a | pte.u | pte.n | pte.pbmt.any())
         valid = pte.v & ~(pte.w & ~pte.r) & ~pte.reserved.any() & Mux(is_leaf, valid_leaf, valid_table)
         allowed = Signal()
         m.d.comb += allowed.eq(
-            Mux(store, pte.w, Mux(executes, pte.x, pte.r | mxr & pte.x))
-            & Mux(stage2, pte.u, user_allowed(pte.u, ~pte.u, ctx, asked.mode, asked.access))
+            (needs.w & pte.w | needs.x & pte.x | needs.r & pte.r | needs.r_or_x & pte.x)
+            & Mux(pte.u, needs.may_u, needs.may_not_u)
         )
-        update = ~pte.a | store & ~pte.d
-        hardware_update = Mux(v & ~stage2, ctx.h_adue, ctx.m_adue) & svadu
+        update = ~pte.a | needs.w & ~pte.d
         leaf = Signal(Leaf)
         m.d.comb += [
             leaf.r.eq(pte.r),
@@ -265,7 +295,7 @@ class Walker(wiring.Component):
             leaf.fractured.eq((level != 0) | pte.n),
         ]
         updated = Signal(Pte)
-        m.d.comb += [updated.eq(pte), updated.a.eq(1), updated.d.eq(pte.d | store)]
+        m.d.comb += [updated.eq(pte), updated.a.eq(1), updated.d.eq(pte.d | needs.w)]
 
         # ---- PMA and PMP of what is accessed
         beyond = pa[config.bus_bits :].any()
@@ -407,7 +437,6 @@ class Walker(wiring.Component):
         def begin_gstage():
             m.d.sync += [stage2.eq(1), probe_level.eq(0)]
 
-        chosen = Signal(TlbLookup)
         m.d.comb += self.ptw_likely.eq(asking)
         m.d.sync += asking.eq(0)
         with m.FSM() as fsm:
@@ -417,6 +446,10 @@ class Walker(wiring.Component):
                 m.d.sync += [
                     data_side.eq(take),
                     asked.eq(chosen),
+                    s1.eq(begins_s1),
+                    s2.eq(begins_s2),
+                    top1.eq(begins_top),
+                    va_ok.eq(begins_ok),
                     stage2.eq(0),
                     probe_level.eq(1),
                     cached.eq(0),
@@ -570,7 +603,7 @@ class Walker(wiring.Component):
                             m.d.sync += pa.eq(next_address)
                             read()
                 with m.Elif(update):  # not of a cached leaf: what may be written is dirty
-                    with m.If(~hardware_update):
+                    with m.If(~needs.may_update):
                         refuse(Mux(stage2, Refusal.GUEST_PAGE, Refusal.PAGE))
                     with m.Elif(table_known):  # neither PMP nor the guest physical address of the table are known
                         m.d.sync += careful.eq(1)

@@ -112,8 +112,8 @@ _RETURNS = {0x302: "mepc", 0x102: "sepc", 0x202: "vsepc"}
 class CsrDecoder(wiring.Component):
     """Decodes the address of a CSR; combinational.  It belongs to the stage before the access.
 
-    `addr` is 0, which is no CSR's, where there is nothing to decode.  With `v`, the mode's V, what the address names is replaced by `Csr.substitute`; `permission` is of the address
-    itself.
+    `addr` is 0, which is no CSR's, where there is nothing to decode.  With `v`, the mode's V, what the address names is
+    replaced by `Csr.substitute`; `permission` is of the address itself.
     """
 
     def __init__(self, config: CoreConfig):
