@@ -30,7 +30,10 @@ BUGS = {
         Walker, "leaf_address[12 : 12 + 9 * i].eq(address[12 : 12 + 9 * i])",
         "leaf_address[12 : 21 + 9 * i].eq(address[12 : 21 + 9 * i])", "finish"),
     "misaligned_superpages": Bug(Walker, "misaligned.eq(1)", "misaligned.eq(0)", "leaf"),
-    "gstage_without_u": Bug(Walker, "Mux(stage2, pte.u, user_allowed", "Mux(stage2, 1, user_allowed", "finish"),
+    "gstage_without_u": Bug(Walker, "Mux(pte.u, needs.may_u, needs.may_not_u)", "1", "finish"),
+    "gstage_needs_no_u": Bug(Walker, "~stage2 & user_allowed(0, 1", "user_allowed(0, 1", "needs"),
+    "walks_begin_without_gstage": Bug(Walker, "s2.eq(begins_s2)", "s2.eq(0)", "walk_stages"),
+    "walks_begin_outside": Bug(Walker, "va_ok.eq(begins_ok)", "va_ok.eq(1)", "walk_may_begin"),
     "gstage_rights_forgotten": Bug(
         Walker, "fold(leaf1, leaf2, s1,", "fold(leaf1, leaf1, s1,", "fill"),
     "vs_tables_without_w": Bug(
