@@ -11,11 +11,30 @@ def sum_differs(m: Module, a: Value, b: Value, carry: Value, total: Value) -> Va
     return (needs ^ Cat(carry, gives[:-1])).any()
 
 
-def equal(m: Module, a: Value, b: Value, enable: Value, called: str) -> Value:
-    """Whether `enable` and `a == b`, told by a carry: however late they come, it takes no more than one gate for each
-    bit and the way along the carry chain."""
-    same, total = Signal(len(a), name=f"{called}_same"), Signal(len(a) + 1, name=f"{called}_total")
-    m.d.comb += [same.eq(~(a ^ b)), total.eq(same + enable)]
+def kept(m: Module, name: str, value: Value) -> Signal:
+    """`value` as a signal that synthesis leaves as it is: what is worked out early stays apart from what is known late,
+    which is looked at last.  (Block RAM counts as early there, though it is the latest of all.)"""
+    signal = Signal(Value.cast(value).shape(), name=name, attrs={"keep": 1})
+    m.d.comb += signal.eq(value)
+    return signal
+
+
+def equal_pairs(m: Module, name: str, a: Value, b: Value) -> Value:
+    """`a == b` by gates, two bits in each of the first ones, however early or late they come."""
+    return Cat(kept(m, f"{name}{low}", a[low:low + 2] == b[low:low + 2]) for low in range(0, len(a), 2)).all()
+
+
+def equal(m: Module, a: Value, b: Value, enable: Value, called: str, otherwise: Value | None = None) -> Value:
+    """Whether `enable` and `a == b`, or `otherwise`, told by a carry: however late they come, it takes no more than one
+    gate for each bit and the way along the carry chain."""
+    same = Signal(len(a), name=f"{called}_same")
+    m.d.comb += same.eq(~(a ^ b))
+    if otherwise is None:
+        total = Signal(len(a) + 1, name=f"{called}_total")
+        m.d.comb += total.eq(same + enable)
+    else:  # a one at the top makes a carry of either
+        total = Signal(len(a) + 2, name=f"{called}_total")
+        m.d.comb += total.eq(Cat(same, otherwise) + Cat(enable, Const(0, len(a) - 1), Const(1)))
     return total[-1]
 
 

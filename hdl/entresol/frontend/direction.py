@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ..config import CoreConfig
+from ..execute.bits import equal_pairs, kept
 
 #: The tables are block RAM, however small: as distributed RAM they cost more logic than all of the prediction.
 #: What a read gives in the cycle of a write to the same row does not matter to a hint.
@@ -54,10 +55,15 @@ def index_of(group: Value, path: Value, bits: int) -> Value:
     return fold(path, bits) ^ hash_of(group, bits)
 
 
-def tag_of(group: Value, path: Value, bits: int) -> Value:
-    """Tag to go with `index_of`.  The path of a loop repeats itself, and folds to nothing at widths that divide its
+def path_tag(path: Value, bits: int) -> Value:
+    """A path's part in `tag_of`.  The path of a loop repeats itself, and folds to nothing at widths that divide its
     period; so the tag folds it at another width than the index."""
-    return (fold(path, bits - 2) << 1)[:TAG_BITS] ^ group[:TAG_BITS]
+    return (fold(path, bits - 2) << 1)[:TAG_BITS]
+
+
+def tag_of(group: Value, path: Value, bits: int) -> Value:
+    """Tag to go with `index_of`."""
+    return path_tag(path, bits) ^ group[:TAG_BITS]
 
 
 class DirectionPredictor(wiring.Component):
@@ -69,22 +75,22 @@ class DirectionPredictor(wiring.Component):
     Mispredicted branches of a CoreMark-like program, `linux` sizes: 5 %, where gshare over the same path has 12 % and
     the first table alone 10 %.
 
-    `next_*` ask for the predictions of the next cycle (kept while `next_en` is 0), for `redirect_*` instead if
-    `redirect`, which is known late; there, `taken` are those for the branches that end at `position`. `train_*` is the
-    outcome of a branch, with the path as at its prediction.
+    `next_*` ask for the predictions of the next cycle (kept while `next_en` is 0): where they are in the tables, by
+    `index_of`, and the path for the tags, which is `redirect_path` if `redirect`.  There, `taken` are those for the
+    branches of `group` that end at `position`.
+    `train_*` is the outcome of a branch, with the path as at its prediction.
     """
 
     def __init__(self, config: CoreConfig):
         self._config = config
         super().__init__({
             "next_en": In(1),
-            "next_group": In(TAG_BITS),  # the lowest bits
-            "next_hash_base": In(base_bits(config)),  # `hash_of` the group, for both sizes of tables
-            "next_hash_tagged": In(tagged_bits(config)),
+            "next_base": In(base_bits(config)),
+            "next_tagged": In(data.ArrayLayout(tagged_bits(config), len(EVENTS))),
             "next_path": In(PATH_BITS),
             "redirect": In(1),
-            "redirect_group": In(GROUP_BITS),
             "redirect_path": In(PATH_BITS),
+            "group": In(TAG_BITS),  # the lowest bits
             "position": In(data.ArrayLayout(2, 2)),
             "taken": Out(2),
             "train": In(1),
@@ -102,14 +108,6 @@ class DirectionPredictor(wiring.Component):
         trained, position, outcome = Signal(), Signal(2), Signal()
         m.d.sync += [trained.eq(self.train), position.eq(self.train_position), outcome.eq(self.train_taken)]
 
-        def asked_index(next_hash, length):
-            return Mux(self.redirect, index_of(self.redirect_group, self.redirect_path[:length], len(next_hash)),
-                       next_hash ^ fold(self.next_path[:length], len(next_hash)))
-
-        def asked_tag(length):
-            return Mux(self.redirect, tag_of(self.redirect_group, self.redirect_path[:length], bits),
-                       tag_of(self.next_group, self.next_path[:length], bits))
-
         def stepped(counter):
             """A counter after the outcome."""
             return Mux(outcome, Mux(counter == 3, 3, counter + 1), Mux(counter == 0, 0, counter - 1))
@@ -118,7 +116,7 @@ class DirectionPredictor(wiring.Component):
                                                  init=[[2] * 4] * (1 << bits_of_base), attrs=BLOCK)
         base_read, base_old, base_new = base.read_port(), base.read_port(), base.write_port()
         m.d.comb += [
-            base_read.addr.eq(asked_index(self.next_hash_base, 0)), base_read.en.eq(self.next_en),
+            base_read.addr.eq(self.next_base), base_read.en.eq(self.next_en),
             base_old.addr.eq(index_of(self.train_group, self.train_path[:0], bits_of_base)), base_old.en.eq(self.train),
         ]
         m.d.sync += base_new.addr.eq(base_old.addr)
@@ -133,35 +131,40 @@ class DirectionPredictor(wiring.Component):
             read, old, new = table.read_port(), table.read_port(), table.write_port()
             length = events * EVENT_BITS
             tag, old_tag = Signal(TAG_BITS, name=f"tag{number}"), Signal(TAG_BITS, name=f"old_tag{number}")
+            own_tag = kept(m, f"own_tag{number}", tag ^ self.group)
+            same_tag = kept(m, f"same_tag{number}", equal_pairs(m, f"tag_pair{number}_", read.data.tag, own_tag))
             m.d.comb += [
-                read.addr.eq(asked_index(self.next_hash_tagged, length)), read.en.eq(self.next_en),
+                read.addr.eq(self.next_tagged[number]), read.en.eq(self.next_en),
                 old.addr.eq(index_of(self.train_group, self.train_path[:length], bits)), old.en.eq(self.train),
             ]
-            with m.If(self.next_en):
-                m.d.sync += tag.eq(asked_tag(length))
+            with m.If(self.next_en):  # the group's part follows when it is there
+                m.d.sync += tag.eq(Mux(self.redirect, path_tag(self.redirect_path[:length], bits),
+                                       path_tag(self.next_path[:length], bits)))
             m.d.sync += [
                 old_tag.eq(tag_of(self.train_group, self.train_path[:length], bits)),
                 new.addr.eq(old.addr),
             ]
             for way in range(2):
-                hit = (read.data.tag == tag) & (read.data.position == self.position[way])
-                predictions[way] = Mux(hit, read.data.counter[1], predictions[way])
+                same_position = kept(m, f"same_position{number}_{way}", read.data.position == self.position[way])
+                shorter = kept(m, f"shorter{number}_{way}", predictions[way])
+                predictions[way] = Mux(same_tag & same_position, read.data.counter[1], shorter)
             olds.append(old.data)
             news.append(new)
             tags.append(old_tag)
-            hits.append((old.data.tag == old_tag) & (old.data.position == position))
+            hits.append(equal_pairs(m, f"old_tag_pair{number}_", old.data.tag, old_tag)
+                        & kept(m, f"old_position{number}", old.data.position == position))
         for way in range(2):
-            m.d.comb += self.taken[way].eq(predictions[way])
+            m.d.comb += self.taken[way].eq(kept(m, f"prediction{way}", predictions[way]))
 
         # --- training: the counter that predicted learns; if it was wrong, a longer path gets an entry
         short_hit, long_hit, wrong = Signal(), Signal(), Signal()
-        base_counter = base_old.data[position]
+        base_counter = kept(m, "base_counter", base_old.data[position])
         short, long = olds
-        short_says = Mux(short_hit, short.counter[1], base_counter[1])
+        short_says = kept(m, "short_says", Mux(short_hit, short.counter[1], base_counter[1]))
         m.d.comb += [
-            short_hit.eq(hits[0]),
-            long_hit.eq(hits[1]),
-            wrong.eq(Mux(long_hit, long.counter[1], short_says) != outcome),
+            short_hit.eq(kept(m, "short_known", hits[0])),
+            long_hit.eq(kept(m, "long_known", hits[1])),
+            wrong.eq(kept(m, "mistaken", Mux(long_hit, long.counter[1], short_says) != outcome)),
             base_new.en.eq(trained & ~short_hit & ~long_hit),
             news[0].en.eq(trained),
             news[1].en.eq(trained),

@@ -5,6 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
+from ..execute.bits import kept
 from ..isa.causes import Cause
 from ..isa.privilege import Access, Mode
 from ..memory.axi import Axi4
@@ -98,11 +99,18 @@ class Frontend(wiring.Component):
         unpredicted = Signal()  # the first instruction after a refetch must be fetched without prediction
         taken = Signal()
         here = Mux(again, f1_pc, pc)
+        # That a way of the cache has the group is known last, and meets what follows with and without it.
+        advances_anyway, advances_if_tagged = Signal(), Signal()
+
+        def with_tag(name, anyway, if_tagged):
+            return kept(m, f"{name}_anyway", anyway) | (icache.tagged & kept(m, f"{name}_if_tagged", if_tagged))
+
         m.d.comb += [
             taken.eq(predictor.taken),
             predictor.pc.eq(pc),
             predictor.allowed.eq(~wraps & ~unpredicted),
-            predictor.next_en.eq(advance | flush),
+            predictor.next_en.eq(with_tag("next_en", advances_anyway | refetch, advances_if_tagged)
+                                 | self.redirect_valid),
             predictor.advance.eq(advance & taken & ~refetch),
             predictor.redirect.eq(self.redirect_valid),
             predictor.redirect_pc.eq(Cat(0, self.redirect_pc[1:])),
@@ -110,9 +118,9 @@ class Frontend(wiring.Component):
             predictor.forget.eq(refetch),
             predictor.forget_pc.eq(head.pc),
             predictor.forget_rvc.eq(queue.alias_rvc),
-            icache.read_en.eq(advance | again),
+            icache.read_en.eq(self.lookup_en),
             icache.read_offset.eq(here[:12]),
-            self.lookup_en.eq(advance | again),
+            self.lookup_en.eq(with_tag("lookup_en", advances_anyway | again, advances_if_tagged)),
             self.lookup.vaddr.eq(here),
             self.lookup.access.eq(Access.FETCH),
             self.lookup.mode.eq(self.mode),
@@ -130,7 +138,7 @@ class Frontend(wiring.Component):
             m.d.sync += unpredicted.eq(0)
 
         # --- F1
-        answered, fetched, split, leaves = Signal(), Signal(), Signal(), Signal()
+        answered, fetched, split, may_leave = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             answered.eq(f1_valid & ~again & ~f1_faulted & ~walking),
             self.walk_valid.eq(walking),
@@ -140,13 +148,17 @@ class Frontend(wiring.Component):
             fetched.eq(icache.hit),
             # Only the first of the two words that are wanted was permitted: the second one is looked up next.
             split.eq(self.tlb.narrow & ~f1_pc[2] & f1_last[1]),
-            leaves.eq(f1_valid & queue.room & fetched & ~split),
-            advance.eq((~f1_valid | leaves) & ~stopped),
+            may_leave.eq(f1_valid & queue.room & ~split),
+            advances_anyway.eq((~f1_valid | (may_leave & icache.hit_early)) & ~stopped),
+            advances_if_tagged.eq(may_leave & icache.request & ~stopped),
+            advance.eq(with_tag("advance", advances_anyway, advances_if_tagged)),
 
-            queue.push.eq(queue.room & (fetched | (f1_valid & f1_faulted))),
+            queue.push.eq(with_tag("push", queue.room & (icache.hit_early | (f1_valid & f1_faulted)),
+                                   queue.room & icache.request)),
             queue.flush.eq(flushed),
             queue.group.data.eq(icache.data),
             queue.group.begin.eq(icache.begin),
+            queue.group.long.eq(icache.long),
             queue.group.pc.eq(f1_pc),
             queue.group.last.eq(Mux(f1_faulted, f1_pc[1:3], Mux(split, 1, f1_last))),
             queue.group.taken.eq(f1_taken & ~f1_faulted & ~split),

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ..config import CoreConfig
-from ..execute.bits import equal
+from ..execute.bits import equal, kept
 from ..memory.axi import Axi4, Burst
 
 #: 8-byte words in a line.
@@ -22,8 +22,9 @@ class ICache(wiring.Component):
     A read is asked with `read_en` and the page offset, and answered from the next cycle on until the next read, for
     the physical address then given with `request`:
 
-    - `hit`: `data` holds the aligned 8 bytes, `begin` those from the halfword `position` on.  This may last for one
-      cycle only (a word on its way into a line).
+    - `hit`: `data` holds the aligned 8 bytes, `begin` those from the halfword `position` on, and `long` says that the
+      lowest two bits of these are ones.  This may last for one cycle only (a word on its way into a line).  It is
+      `request` and `tagged`, which is known late, or `hit_early`.
     - `error`: the bus refuses the line (one cycle, to be noted).
     - `stale`: the word has come in since it was read: read again.
     - none of them: the line is being fetched, wait.
@@ -41,11 +42,14 @@ class ICache(wiring.Component):
             "request": In(1),
             "paddr": In(config.bus_bits),
             "hit": Out(1),
+            "hit_early": Out(1),
+            "tagged": Out(1),
             "error": Out(1),
             "stale": Out(1),
             "data": Out(64),
             "position": In(2),
             "begin": Out(32),
+            "long": Out(1),
             "invalidate": In(1),
             "clean_valid": Out(1),
             "clean_addr": Out(config.bus_bits),
@@ -75,6 +79,8 @@ class ICache(wiring.Component):
         beat, last_beat = Signal(), Signal()
         install = Signal()
 
+        present = Signal()  # what is wanted is in that line, as is the word
+
         # --- memories.  What is read while it is written is not used: until a line is valid, `filled` says what is in.
         way_data, way_hit, way_valid = [], [], []
         for way in range(ways):
@@ -99,7 +105,8 @@ class ICache(wiring.Component):
                 tag_write.en.eq(install & (fill_way == way)),
                 tag_write.addr.eq(fill_addr[6:6 + set_bits]),
                 tag_write.data.eq(fill_addr[tag]),
-                hit.eq(equal(m, tag_read.data, self.paddr[tag], valid_read, f"hit{way}")),
+                hit.eq(equal(m, tag_read.data, self.paddr[tag], valid_read, f"hit{way}",
+                             present & (fill_way == way))),
             ]
             with m.If(self.read_en):
                 m.d.sync += valid_read.eq(valid.bit_select(read_set, 1))
@@ -108,7 +115,7 @@ class ICache(wiring.Component):
             way_valid.append((valid, valid_read))
 
         # --- the answer
-        same_line, present, arriving = Signal(), Signal(), Signal()
+        same_line, arriving = Signal(), Signal()
         filled_read = Signal()  # the word was in when it was read
         with m.If(self.read_en):
             m.d.sync += filled_read.eq(filled.bit_select(read_word, 1))
@@ -116,23 +123,26 @@ class ICache(wiring.Component):
             same_line.eq(active & (self.paddr[line] == fill_addr[line])),
             present.eq(same_line & filled_read),
             arriving.eq(same_line & beat & (fill_word == self.paddr[3:6])),
-            self.hit.eq(self.request & (Cat(way_hit).any() | present | (arriving & ~self.axi.rresp.as_value()[1]))),
+            self.tagged.eq(Cat(way_hit).any()),
+            self.hit_early.eq(kept(m, "early", self.request & arriving & ~self.axi.rresp.as_value()[1])),
+            self.hit.eq(self.hit_early | (self.request & self.tagged)),
             self.error.eq(self.request & arriving & self.axi.rresp.as_value()[1]),
             self.stale.eq(self.request & same_line & ~present & filled.bit_select(self.paddr[3:6], 1)),
         ]
         # Which way it is comes late: so each is aligned by itself.  No two of these are selected at once.
-        sources = [(arriving, self.axi.rdata)]
-        for way in range(ways):
-            select = Signal(name=f"select{way}")
-            m.d.comb += select.eq(way_hit[way] | (present & (fill_way == way)))
-            sources.append((select, way_data[way]))
-        words, begins = [], []
+        sources = [(arriving, self.axi.rdata), *zip(way_hit, way_data, strict=True)]
+        words, begins, longs = [], [], []
         for index, (select, word) in enumerate(sources):
             begin = Signal(32, name=f"begin{index}")
             m.d.comb += begin.eq(word.bit_select(self.position << 4, 32))
             words.append(word & select.replicate(64))
             begins.append(begin & select.replicate(32))
-        m.d.comb += [self.data.eq(reduce(or_, words)), self.begin.eq(reduce(or_, begins))]
+            longs.append(select & kept(m, f"long{index}", begin[:2].all()))
+        m.d.comb += [
+            self.data.eq(reduce(or_, words)),
+            self.begin.eq(reduce(or_, begins)),
+            self.long.eq(reduce(or_, longs)),
+        ]
 
         # --- fetching a line
         victim, turn = Signal(range(ways)), Signal(range(ways))
@@ -152,19 +162,19 @@ class ICache(wiring.Component):
             self.axi.rready.eq(1),
         ]
         with m.FSM():
-            with m.State("idle"), m.If(self.request & ~Cat(way_hit).any() & ~same_line):
+            with m.State("idle"), m.If(kept(m, "may_miss", self.request & ~same_line) & ~self.tagged):
                 m.d.comb += self.miss.eq(1)
                 m.d.sync += [
                     active.eq(1), failed.eq(0), filled.eq(0), filled_read.eq(0),
                     fill_addr.eq(self.paddr), fill_word.eq(self.paddr[3:6]), fill_way.eq(victim),
                     turn.eq(turn + 1),
                 ]
-                for way, (valid, _) in enumerate(way_valid):
-                    with m.If(victim == way):
-                        m.d.sync += valid.bit_select(self.paddr[6:6 + set_bits], 1).eq(0)
                 m.next = "clean"
             with m.State("clean"):
                 m.d.comb += self.clean_valid.eq(1)
+                for way, (valid, _) in enumerate(way_valid):
+                    with m.If(fill_way == way):
+                        m.d.sync += valid.bit_select(fill_addr[6:6 + set_bits], 1).eq(0)
                 with m.If(self.clean_done):
                     m.next = "address"
             with m.State("address"):

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ..config import CoreConfig
+from ..execute.bits import equal_pairs, kept
 from . import direction
 from .direction import BLOCK, EVENT_BITS, GROUP_BITS, PATH_BITS, DirectionPredictor, longer
 from .types import BranchKind, BranchUpdate
@@ -71,7 +72,6 @@ class Predictor(wiring.Component):
         m = Module()
         config, update = self._config, self.update
         set_bits, indirect_bits = exact_log2(config.btb_entries // WAYS), exact_log2(INDIRECT_ENTRIES)
-        redirect_group = self.redirect_pc[3:TARGET_BITS]
         this_group = self.pc[3:TARGET_BITS]
 
         def set_of(group):
@@ -99,7 +99,7 @@ class Predictor(wiring.Component):
         last_source = Signal(direction.ADDRESS_BITS)  # which came from this group
         last_target = Signal(8)  # and led to that one
         path, path_next, train_path = Signal(PATH_BITS), Signal(PATH_BITS), Signal(PATH_BITS)
-        spec_path, next_path, resolved_path = Signal(PATH_BITS), Signal(PATH_BITS), Signal(PATH_BITS)
+        spec_path, now_path, next_path, resolved_path = (Signal(PATH_BITS) for _ in range(4))
         m.d.comb += [
             path.eq(longer(path_before, last_source)),
             path_next.eq(Mux(update.taken, longer(path, group), path)),  # with the transfer that `update` tells of
@@ -109,8 +109,7 @@ class Predictor(wiring.Component):
             m.d.sync += [path_before.eq(path), last_source.eq(group), last_target.eq(update.target[3:])]
 
         depth, depth_next = Signal(range(config.ras_entries)), Signal(range(config.ras_entries))
-        spec_depth, next_depth, resolved_depth = (Signal.like(depth) for _ in range(3))
-        spec_path_base, spec_depth_base = Signal(PATH_BITS), Signal.like(depth)
+        spec_depth, now_depth, next_depth, resolved_depth = (Signal.like(depth) for _ in range(4))
         m.d.comb += depth_next.eq(depth)
         with m.If(update.kind == BranchKind.CALL):
             m.d.comb += depth_next.eq(depth + 1)
@@ -119,20 +118,29 @@ class Predictor(wiring.Component):
         with m.If(update.valid):
             m.d.sync += depth.eq(depth_next)
 
-        # A redirection goes back to what is resolved; one by a branch to what that makes of it, a cycle later.  A trap
-        # may come in between.
+        # What was followed in the last cycle was known late, and comes in from registers.  A redirection goes back to
+        # what is resolved; one by a branch to what that makes of it, a cycle later.  A trap may come in between.
+        followed, follows_call, follows_return, restored = Signal(), Signal(), Signal(), Signal()
+        followed_group = Signal(direction.ADDRESS_BITS)
         m.d.comb += [
             resolved_path.eq(Mux(update.valid, path_next, path)),
             resolved_depth.eq(Mux(update.valid, depth_next, depth)),
-            next_path.eq(spec_path),
-            next_depth.eq(spec_depth),
-            spec_path_base.eq(Mux(self.redirect, resolved_path, next_path)),
-            spec_depth_base.eq(Mux(self.redirect, resolved_depth, next_depth)),
+            now_path.eq(Mux(followed, longer(spec_path, followed_group), spec_path)),
+            now_depth.eq(spec_depth),
+            next_path.eq(now_path),
+            next_depth.eq(now_depth),
         ]
+        with m.If(restored):  # what was resolved in the last cycle
+            m.d.comb += [now_path.eq(path), now_depth.eq(depth)]
+        with m.Elif(follows_call):
+            m.d.comb += now_depth.eq(spec_depth + 1)
+        with m.Elif(follows_return):
+            m.d.comb += now_depth.eq(spec_depth - 1)
         with m.If(self.forget):
             m.d.comb += [next_path.eq(resolved_path), next_depth.eq(resolved_depth)]
         with m.Elif(update.redirected):
             m.d.comb += [next_path.eq(path_next), next_depth.eq(depth_next)]
+        m.d.sync += [spec_path.eq(next_path), spec_depth.eq(next_depth), restored.eq(self.redirect)]
 
         # --- branch target buffer.  What is learnt is looked up first, to be written to the way that has it.
         entry_layout = data.StructLayout({"valid": 1, "kind": BranchKind, "position": 2, "tag": TAG_BITS})
@@ -151,11 +159,7 @@ class Predictor(wiring.Component):
             write_target.eq(learn & update.taken),
             victim.eq(victim ^ write_target),
         ]
-        next_group = Signal(GROUP_BITS)  # if not `redirect`
-        hash_widths = {set_bits, direction.base_bits(config), direction.tagged_bits(config), indirect_bits}
-        next_hash = {bits: Signal(bits, name=f"next_hash{bits}") for bits in hash_widths}
         next_set = Signal(set_bits)
-        m.d.comb += next_set.eq(Mux(self.redirect, set_of(redirect_group), next_hash[set_bits]))
         entries, targets = [], []
         known = Signal(WAYS)
         for way in range(WAYS):
@@ -184,13 +188,10 @@ class Predictor(wiring.Component):
         m.submodules.direction = directions = DirectionPredictor(config)
         m.d.comb += [
             directions.next_en.eq(self.next_en),
-            directions.next_group.eq(next_group),
-            directions.next_hash_base.eq(next_hash[direction.base_bits(config)]),
-            directions.next_hash_tagged.eq(next_hash[direction.tagged_bits(config)]),
             directions.next_path.eq(next_path),
             directions.redirect.eq(self.redirect),
-            directions.redirect_group.eq(redirect_group),
             directions.redirect_path.eq(resolved_path),
+            directions.group.eq(this_group),
             *(directions.position[way].eq(entry.position) for way, entry in enumerate(entries)),
             directions.train.eq(update.valid & (update.kind == BranchKind.BRANCH)),
             directions.train_group.eq(group),
@@ -208,102 +209,114 @@ class Predictor(wiring.Component):
         indirect_tag = Signal(direction.TAG_BITS)
         m.d.comb += [
             indirect_read.en.eq(self.next_en),
-            indirect_read.addr.eq(Mux(
-                self.redirect, direction.index_of(redirect_group, resolved_path[indirect_path], indirect_bits),
-                next_hash[indirect_bits] ^ direction.fold(next_path[indirect_path], indirect_bits))),
             indirect_write.en.eq(learn & ((update.kind == BranchKind.JUMP) | (update.kind == BranchKind.CALL))),
             indirect_write.addr.eq(direction.index_of(group, train_path[indirect_path], indirect_bits)),
             indirect_write.data.valid.eq(1),
             indirect_write.data.tag.eq(direction.tag_of(group, train_path[indirect_path], indirect_bits)),
             indirect_write.data.target.eq(update.target[1:TARGET_BITS]),
         ]
-        with m.If(self.next_en):
+        with m.If(self.next_en):  # the group's part follows when it is there
             m.d.sync += indirect_tag.eq(Mux(
-                self.redirect, direction.tag_of(redirect_group, resolved_path[indirect_path], indirect_bits),
-                direction.tag_of(next_group, next_path[indirect_path], indirect_bits)))
+                self.redirect, direction.path_tag(resolved_path[indirect_path], indirect_bits),
+                direction.path_tag(next_path[indirect_path], indirect_bits)))
 
-        # --- return stack: addresses [36:1] of the last halfwords of calls
+        # --- return stack: addresses [36:1] behind calls
         m.submodules.returns = returns = memory.Memory(shape=TARGET_BITS - 1, depth=config.ras_entries, init=[])
         # Pushed a cycle late, so that what is late to forbid it is not on the way to the memory.
         top, push = returns.read_port(domain="comb"), returns.write_port()
         top_return = Signal(TARGET_BITS - 1)
-        pushing, forbidden = Signal(), Signal()
+        push_resolved, push_last = Signal(), Signal(TARGET_BITS - 1)
         m.d.comb += [
-            top.addr.eq(spec_depth),
-            push.en.eq(pushing & ~forbidden),
-            top_return.eq(Mux(push.en & (push.addr == spec_depth), push.data, top.data)),
+            top.addr.eq(now_depth),
+            push.en.eq(push_resolved | (follows_call & ~restored)),
+            push.data.eq(push_last + 1),
+            top_return.eq(Mux(push.en & (push.addr == now_depth), push.data, top.data)),
         ]
 
         # --- the prediction: the first taken branch
-        way_taken = Signal(WAYS)
-        way_target = [Signal(TARGET_BITS - 1, name=f"way_target{way}") for way in range(WAYS)]
-        above_call, indirect_hit = Signal(TARGET_BITS - 1), Signal()
-        m.d.comb += [
-            above_call.eq(top_return + 1),
-            indirect_hit.eq(indirect_read.data.valid & (indirect_read.data.tag == indirect_tag)),
-        ]
+        indirect_tag_now = kept(m, "indirect_tag_now", indirect_tag ^ this_group[:direction.TAG_BITS])
+        may_take, this_tag = kept(m, "may_take", self.allowed & ~self.forget), kept(m, "this_tag", tag_of(this_group))
+        indirect_hit = kept(m, "indirect_hit", equal_pairs(
+            m, "indirect_pair", indirect_read.data.tag, indirect_tag_now))
+        way_taken, way_returns, way_indirect = [], [], []
         for way, entry in enumerate(entries):
-            m.d.comb += [
-                way_taken[way].eq(entry.valid & (entry.tag == tag_of(this_group)) & (entry.position >= self.pc[1:3])
-                                  & self.allowed & ((entry.kind != BranchKind.BRANCH) | directions.taken[way])),
-                way_target[way].eq(targets[way]),
-            ]
-            with m.If(entry.kind == BranchKind.RETURN):
-                m.d.comb += way_target[way].eq(above_call)
-            with m.Elif((entry.kind != BranchKind.BRANCH) & indirect_hit):
-                m.d.comb += way_target[way].eq(indirect_read.data.target)
+            certain = kept(m, f"certain{way}", entry.kind != BranchKind.BRANCH)
+            here = kept(m, f"here{way}", entry.position >= self.pc[1:3])
+            low = kept(m, f"same_low{way}", equal_pairs(m, f"low_pair{way}_", entry.tag[:6], this_tag[:6]) & here)
+            high = kept(m, f"same_high{way}", equal_pairs(m, f"high_pair{way}_", entry.tag[6:], this_tag[6:])
+                        & entry.valid & may_take)
+            way_taken.append(kept(m, f"way_taken{way}", low & high & (certain | directions.taken[way])))
+            way_returns.append(entry.kind == BranchKind.RETURN)
+            way_indirect.append(kept(m, f"way_indirect{way}", indirect_hit & indirect_read.data.valid & (
+                (entry.kind == BranchKind.JUMP) | (entry.kind == BranchKind.CALL))))
+        first_wins = kept(m, "first_wins", entries[0].position < entries[1].position)  # if both are taken
         second = Signal()
-        kind = Signal(BranchKind)
         m.d.comb += [
-            second.eq(way_taken[1] & ~(way_taken[0] & (entries[0].position < entries[1].position))),
-            self.taken.eq(way_taken.any()),
+            second.eq(way_taken[1] & ~(way_taken[0] & first_wins)),
+            self.taken.eq(way_taken[0] | way_taken[1]),
             self.last.eq(Mux(second, entries[1].position, entries[0].position)),
-            kind.eq(Mux(second, entries[1].kind, entries[0].kind)),
-            self.target.eq(Mux(second, *reversed(way_target))),
         ]
 
-        # --- the next group
-        follows_first, follows_second = Signal(), Signal()
-        m.d.comb += [follows_first.eq(way_taken[0] & ~self.forget), follows_second.eq(second & ~self.forget)]
-
-        def chosen(function):
-            """`function` of the next group, unless redirected, applied to each that it can be."""
-            first, last = (function(target[2:]) for target in way_target)
-            other = Mux(self.forget, function(self.forget_pc[3:TARGET_BITS]), function(self.sequential[:GROUP_BITS]))
-            return Mux(follows_second, last, Mux(follows_first, first, other))
-
+        # --- where it goes on: a function of the address bits [36:1] and the path of every candidate is worked out
+        # before one is chosen, by whether the first branch is taken, the second one, and `redirect`
+        stays = Signal(TARGET_BITS - 1)  # if no branch is taken
         m.d.comb += [
             self.sequential.eq(self.pc[3:] + 1),
-            next_group.eq(chosen(lambda group: group)),
-            *(signal.eq(chosen(lambda group, bits=bits: direction.hash_of(group, bits)))
-              for bits, signal in next_hash.items()),
+            stays.eq(Mux(self.forget, self.forget_pc[1:TARGET_BITS], Cat(0, 0, self.sequential[:GROUP_BITS]))),
         ]
+
+        def predicted(name, function):
+            candidates = []
+            for way in range(WAYS):
+                direct = kept(m, f"{name}_direct{way}", Mux(way_returns[way], function(top_return, next_path),
+                                                            function(targets[way], next_path)))
+                indirect = kept(m, f"{name}_indirect{way}", function(indirect_read.data.target, next_path))
+                candidates.append(kept(m, f"{name}_candidate{way}", Mux(way_indirect[way], indirect, direct)))
+            first, last = candidates
+            neither = kept(m, f"{name}_neither", function(stays, next_path))
+            both = kept(m, f"{name}_both", Mux(first_wins, first, last))
+            return Mux(way_taken[1], kept(m, f"{name}_second", Mux(way_taken[0], both, last)),
+                       kept(m, f"{name}_first", Mux(way_taken[0], first, neither)))
+
+        def asked(name, function):
+            redirected = kept(m, f"{name}_redirected", function(self.redirect_pc[1:TARGET_BITS], resolved_path))
+            return Mux(self.redirect, redirected, predicted(name, function))
+
+        def index(bits, length):
+            return lambda address, path: direction.index_of(address[2:], path[:length], bits)
+
+        tagged_bits, base_bits = direction.tagged_bits(config), direction.base_bits(config)
+        m.d.comb += [
+            self.target.eq(predicted("target", lambda address, path: address)),
+            next_set.eq(asked("set", lambda address, path: set_of(address[2:]))),
+            indirect_read.addr.eq(asked("indirect", index(indirect_bits, indirect_path.stop))),
+            directions.next_base.eq(asked("base", index(base_bits, 0))),
+            *(directions.next_tagged[number].eq(asked(f"tagged{number}", index(tagged_bits, events * EVENT_BITS)))
+              for number, events in enumerate(direction.EVENTS)),
+        ]
+        # Above, in a form that synthesis does not make a clock enable of.
+        upper = kept(m, "upper_taken", self.pc[TARGET_BITS:])
+        upper_stays = kept(m, "upper_stays", Mux(self.forget, self.forget_pc[TARGET_BITS:],
+                                                 self.sequential[TARGET_BITS - 3:]))
         with m.If(self.redirect):
             m.d.comb += self.next_pc.eq(self.redirect_pc)
-        with m.Elif(self.forget):
-            m.d.comb += self.next_pc.eq(self.forget_pc)
-        with m.Elif(self.taken):
-            m.d.comb += self.next_pc.eq(Cat(0, self.target, self.pc[TARGET_BITS:]))
         with m.Else():
-            m.d.comb += self.next_pc.eq(Cat(0, 0, 0, self.sequential))
+            m.d.comb += self.next_pc.eq(Cat(
+                0, self.target, (upper & self.taken.replicate(len(upper)))
+                | (upper_stays & (~self.taken).replicate(len(upper)))))
 
-        # --- follow it
-        go_on = Signal()
-        m.d.comb += go_on.eq(self.advance & self.taken)
+        # --- follow it, from the next cycle on
+        calls = Cat(entry.kind == BranchKind.CALL for entry in entries)
         m.d.sync += [
-            pushing.eq(go_on & (kind == BranchKind.CALL)),
-            forbidden.eq(self.redirect),
+            followed.eq(self.advance & self.taken),
+            follows_call.eq(self.advance & self.taken & Mux(second, calls[1], calls[0])),
+            follows_return.eq(self.advance & self.taken & Mux(second, *reversed(way_returns))),
+            followed_group.eq(this_group),
             push.addr.eq(next_depth + 1),
-            push.data.eq(Cat(self.last, this_group)),
-            spec_path.eq(spec_path_base), spec_depth.eq(spec_depth_base),
+            push_last.eq(Cat(self.last, this_group)),
+            push_resolved.eq(0),
         ]
-        with m.If(go_on & ~self.redirect):
-            m.d.sync += spec_path.eq(longer(next_path, this_group))
-            with m.If(kind == BranchKind.CALL):
-                m.d.sync += spec_depth.eq(next_depth + 1)
-            with m.If(kind == BranchKind.RETURN):
-                m.d.sync += spec_depth.eq(next_depth - 1)
         # A call that was not predicted has not been pushed.
         with m.If(update.redirected & (update.kind == BranchKind.CALL)):
-            m.d.sync += [pushing.eq(1), forbidden.eq(0), push.addr.eq(depth_next), push.data.eq(last_half)]
+            m.d.sync += [push_resolved.eq(1), push.addr.eq(depth_next), push_last.eq(last_half)]
         return m

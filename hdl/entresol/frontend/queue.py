@@ -1,10 +1,11 @@
 """The fetch queue: groups of 8 bytes in, instructions out."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
+from ..execute.bits import kept
 from ..isa.compressed import RvcExpander
 from .predictor import TARGET_BITS
 from .types import FetchedInstr
@@ -15,6 +16,7 @@ class FetchGroup(data.Struct):
 
     data: 64
     begin: 32  # its first two halfwords (one, if it is the fourth), the first of them at the bottom
+    long: 1  # the lowest two of `begin` are ones: an instruction of 4 bytes
     pc: 64  # address of the first halfword
     last: 2  # position of the last halfword in the 8 bytes
     taken: 1  # the path goes on at `target`, not behind `last`
@@ -136,7 +138,8 @@ class FetchQueue(wiring.Component):
             at_end.eq(position == this.last),
             queued.low.eq(Array([half0, half1, half2, half3])[position]),
             # A group that continues another begins at its start, or at its second word when pieces are narrow.
-            queued.high.eq(Mux(at_end, Mux(one, group.begin[:16], Mux(after_stored.first[1], next2, next0)),
+            # One that comes in just now is late, and left out here.
+            queued.high.eq(Mux(at_end, Mux(after_stored.first[1], next2, next0),
                                Array([half1, half2, half3, half3])[position])),
             long.eq(queued.low[:2] == 3),
             crosses.eq(long & at_end & ~this.fault),
@@ -156,62 +159,72 @@ class FetchQueue(wiring.Component):
             pop.eq(crosses + ends_group),
         ]
 
-        # --- the next instruction, if it is the first of the group that comes in; all that comes late is its bits
-        incoming = Signal(Next)
-        incoming_long, incoming_at_end = Signal(), Signal()
+        # --- the next instruction, if it is the first of the group that comes in.  How long it is is known late, as are
+        # its bits and `push`, and last `take`: what follows from them is there for either value, and chosen in turn.
+        incoming_at_end, follows_end, incoming_crosses = Signal(), Signal(), Signal()
         m.d.comb += [
-            incoming_long.eq(group.begin[:2] == 3),
             incoming_at_end.eq(pushed.first == pushed.last),
-            incoming.low.eq(group.begin[:16]),
-            incoming.high.eq(group.begin[16:]),
-            incoming.position.eq(pushed.first),
-            incoming.predicted.eq(pushed.taken & (pushed.last == pushed.first + incoming_long)),
-            incoming.fault.eq(pushed.fault),
-            incoming.broken.eq(incoming_long & incoming_at_end & pushed.taken),
+            follows_end.eq(pushed.last == pushed.first + 1),
+            incoming_crosses.eq(incoming_at_end & ~pushed.fault),  # if it is long
         ]
+
+        def by_length(name, if_long, if_short):
+            return Mux(group.long, kept(m, f"{name}_if_long", if_long), kept(m, f"{name}_if_short", if_short))
 
         # --- the register
         slot, slot_valid = Signal(Next), Signal()
-        incoming_crosses, complete, broken, take = Signal(), Signal(), Signal(), Signal()
+        take = Signal()
+        waits = Signal()  # for the group that comes in, if none does
+        high_stored, high_joins = Signal(16), Signal()
         m.d.comb += [
-            incoming_crosses.eq(incoming_long & incoming_at_end & ~pushed.fault),
-            complete.eq(Mux(none, self.push & ~incoming_crosses, ~(one & crosses) | self.push)),
-            broken.eq(Mux(none, self.push & incoming.broken, queued.broken)),
-            take.eq(~slot_valid | (self.instr.ready & ~self.alias)),
+            waits.eq(one & crosses),
+            high_joins.eq(~none & one & at_end),
+            high_stored.eq(queued.high & (~none & ~high_joins).replicate(16)),
+            take.eq(kept(m, "take_anyway", ~slot_valid) | (self.instr.ready & kept(m, "may_take", ~self.alias))),
         ]
         with m.If(take):  # known late: what follows from it is there already
-            m.d.sync += [slot_valid.eq(complete | broken), slot.eq(Mux(none, incoming, queued)),
-                         row.eq(Mux(none, tail, head))]
+            m.d.sync += [
+                slot_valid.eq(Mux(self.push,
+                                  by_length("valid", ~none | ~incoming_crosses | (incoming_at_end & pushed.taken), 1),
+                                  kept(m, "valid_queued", ~none & (~waits | queued.broken)))),
+                slot.low.eq(Mux(none, group.begin[:16], queued.low)),
+                slot.high.eq(kept(m, "high_stored", high_stored)
+                             | (group.begin[16:] & none.replicate(16)) | (group.begin[:16] & high_joins.replicate(16))),
+                slot.position.eq(Mux(none, pushed.first, queued.position)),
+                slot.predicted.eq(by_length("predicted", Mux(none, pushed.taken & follows_end, queued.predicted),
+                                            Mux(none, pushed.taken & incoming_at_end, queued.predicted))),
+                slot.fault.eq(Mux(none, pushed.fault, queued.fault)),
+                slot.fault_high.eq(~none & queued.fault_high),
+                slot.broken.eq(by_length("broken", Mux(none, incoming_at_end & pushed.taken, queued.broken),
+                                         ~none & queued.broken)),
+                row.eq(Mux(none, tail, head)),
+            ]
 
         # --- what is left behind it
-        leaves_none = Signal()  # of the group that comes in
-        rest_head, rest_count, rest_position = Signal.like(head), Signal.like(count), Signal.like(position)
-        m.d.comb += leaves_none.eq(Mux(incoming_long, pushed.last == pushed.first + 1, incoming_at_end))
-        with m.If(none):
-            m.d.comb += [
-                rest_head.eq(Mux(self.push & leaves_none, behind, head)),
-                rest_count.eq(self.push & ~leaves_none),
-                rest_position.eq(Mux(incoming_long, Mux(incoming_at_end & ~pushed.fault, pushed.first,
-                                                        pushed.first + 2), pushed.first + 1)),
-            ]
-        with m.Elif(one & crosses & ~self.push):
-            m.d.comb += [rest_head.eq(head), rest_count.eq(count), rest_position.eq(position)]
-        with m.Else():
-            m.d.comb += [
-                rest_head.eq(head + pop),
-                rest_count.eq(count + self.push - pop),
-                rest_position.eq(Mux(ends_group, next_first, Mux(crosses, after.first, end) + 1)),
-            ]
+        def rest(name, if_long, if_short, queued, unpushed, kept_pushed, kept_unpushed):
+            """What comes next, if something is taken and a group comes in, by the length of its first instruction or
+            `queued` if there are others before it; if none comes in; and if nothing is taken."""
+            taken = kept(m, f"{name}_taken", Mux(
+                self.push, by_length(name, Mux(none, if_long, queued), Mux(none, if_short, queued)),
+                kept(m, f"{name}_unpushed", unpushed)))
+            not_taken = kept(m, f"{name}_not_taken", Mux(self.push, kept_pushed, kept_unpushed))
+            # In a form that synthesis does not make a clock enable of.
+            return (taken & take.replicate(len(taken))) | (not_taken & (~take).replicate(len(not_taken)))
 
-        def taken_or_not(taken: Value, kept: Value) -> Value:
-            """One of them, in a form that synthesis does not make a clock enable of: gathering its conditions would
-            come after `take`."""
-            return (taken & take.replicate(len(taken))) | (kept & (~take).replicate(len(kept)))
-
+        remaining, next_position = Signal.like(count), Signal.like(position)
+        m.d.comb += [
+            remaining.eq(count - pop),
+            next_position.eq(Mux(ends_group, next_first, Mux(crosses, after.first, end) + 1)),
+        ]
+        unmoved = Mux(none, pushed.first, position)
         m.d.sync += [
-            head.eq(taken_or_not(rest_head, head)),
-            count.eq(taken_or_not(rest_count, (count + self.push)[:len(count)])),
-            position.eq(taken_or_not(rest_position, Mux(none, pushed.first, position))),
+            head.eq(rest("head", (head + follows_end)[:len(head)], (head + incoming_at_end)[:len(head)],
+                         (head + pop)[:len(head)], Mux(none | waits, head, (head + pop)[:len(head)]), head, head)),
+            count.eq(rest("count", ~follows_end, ~incoming_at_end, (remaining + 1)[:len(count)],
+                          Mux(none | waits, count, remaining), (count + 1)[:len(count)], count)),
+            position.eq(rest("position", Mux(incoming_crosses, pushed.first, pushed.first + 2)[:2],
+                             (pushed.first + 1)[:2], next_position, Mux(waits, position, next_position),
+                             unmoved, unmoved)),
         ]
 
         # --- offer it
