@@ -34,7 +34,8 @@ class Legal(CsrFile):
 
         mstatus = get("mstatus")
         conditions = legal.mode(self.mode) | legal.delegation(get("mideleg"), get("hideleg"), get("mie")) | {
-            "virtual_only_with_h": ~self.mode.v | h,
+            "virtual_only_with_h": ~(self.mode.v | self.interrupt_target.v) | h,
+            **{f"interrupt_{name}": holds for name, holds in legal.mode(self.interrupt_target).items()},
             "mpp": is_one_of(mstatus[11:13], (0, 1, 3)),
             "sxl": mstatus[34:36] == 2,
             "mstatus_reserved": legal.only(

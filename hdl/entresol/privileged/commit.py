@@ -252,7 +252,7 @@ class Commit(wiring.Component):
             csr.trap_valid.eq(trap),
             csr.trap_interrupt.eq(interrupt),
             csr.trap_cause.eq(cause),
-            csr.trap_interrupt_cause.eq(interrupt_cause),
+            csr.trap_interrupt_cause.eq(csr.interrupt_cause),
             csr.trap_epc.eq(i.pc),
             csr.trap_held.eq(faulted),
             csr.trap_tval.eq(Mux(interrupt, 0, tval)),

@@ -59,11 +59,11 @@ class CsrFile(wiring.Component):
 
     The cycle after a write or an xRET shows what it did: `changed` and `changed2` (as in `Retire`).
 
-    Traps: `trap_interrupt` says whether it is the interrupt `trap_interrupt_cause` or the exception `trap_cause`;
-    `trap_target` has to be `interrupt_target`, or what `exception_below_m` and `exception_to_vs` (see `Delegation`) say
-    of the exception. `trap_gpa` (bytes) is zero but for guest page faults, and for interrupts `trap_tval`, `trap_tinst`
-    and `trap_gva` are as well. With `trap_held` the values of `trap_tval`, `trap_gpa` and `trap_tinst` are those of the
-    cycle before. `trap_pc` is that of the trap presented.
+    Traps: `trap_interrupt` says whether it is the interrupt that was `trap_interrupt_cause` in the cycle before, or
+    the exception `trap_cause`; `trap_target` has to be `interrupt_target`, or what `exception_below_m` and
+    `exception_to_vs` (see `Delegation`) say of the exception. `trap_gpa` (bytes) is zero but for guest page faults,
+    and for interrupts `trap_tval`, `trap_tinst` and `trap_gva` are as well. With `trap_held` the values of
+    `trap_tval`, `trap_gpa` and `trap_tinst` are those of the cycle before. `trap_pc` is that of the trap presented.
 
     Interrupts: `interrupt_valid` and `interrupt_cause` follow what decides about an interrupt in the same cycle, but
     for pending and enable bits and delegation, which they and `wfi_wake` follow a cycle late: behind a write of what is
@@ -109,8 +109,8 @@ class CsrFile(wiring.Component):
             "trap_held": In(1),
             "trap_interrupt": In(1),
             "trap_cause": In(6),
-            "trap_interrupt_cause": In(6),
             "trap_target": In(Mode),
+            "trap_interrupt_cause": In(6),
             "interrupt_target": Out(Mode),
             "exception_below_m": Out(EXCEPTIONS),
             "exception_to_vs": Out(EXCEPTIONS),
@@ -266,6 +266,9 @@ class CsrFile(wiring.Component):
         m.submodules.traps = self._traps = TrapRegisters(config)
         m.submodules.events = self._events = EventCounters(config)
         self._signals(m)
+        self._next_mode = Signal(Mode)
+        m.d.comb += self._next_mode.eq(self.mode)
+        m.d.sync += self.mode.eq(self._next_mode)
 
         # Whatever only an access needs is under `csr_valid`: a simulator then has nothing to do for it in other cycles.
         select = {name: self.csr.select[name] for name in table}
@@ -385,7 +388,7 @@ class CsrFile(wiring.Component):
             interrupts.enable.eq(self._register("mie", INTERRUPTS)),
             interrupts.mideleg.eq(self._register("mideleg", INTERRUPTS)),
             interrupts.hideleg.eq(self._register("hideleg", INTERRUPTS)),
-            interrupts.mode.eq(self.mode),
+            interrupts.mode.eq(self._next_mode),
             interrupts.mie.eq(store["mstatus.mie"]),
             interrupts.sie.eq(store["mstatus.sie"]),
             interrupts.vsie.eq(self._get("vsstatus.sie")),
@@ -525,8 +528,10 @@ class CsrFile(wiring.Component):
             target.mode.eq(self.mode),
             target.mideleg.eq(mideleg),
             target.hideleg.eq(hideleg),
-            self.interrupt_target.eq(target.target),
         ]
+        # An interrupt is taken in the cycle after it was chosen: where it goes is known then.
+        cause = Signal(6)
+        m.d.sync += [cause.eq(self.trap_interrupt_cause), self.interrupt_target.eq(target.target)]
         prefixes = ["m", "s", "vs"] if has_h else ["m", "s"]
 
         def chosen(name: str, modes: list[Value]) -> Value:
@@ -545,15 +550,14 @@ class CsrFile(wiring.Component):
         # VS-level interrupts (2, 6, 10) are numbered as supervisor interrupts (1, 5, 9) in VS-mode; in 13, the other
         # interrupt that can get there, the low bits are those anyway.
         interrupt, code = Signal(6), Signal(6)
-        cause = self.trap_interrupt_cause
         m.d.comb += [
-            interrupt.eq(Cat(Mux(target.target.v, 1, cause[:2]), cause[2:])),
+            interrupt.eq(Cat(Mux(self.interrupt_target.v, 1, cause[:2]), cause[2:])),
             code.eq(Mux(self.trap_interrupt, interrupt, self.trap_cause)),
         ]
 
         # Only interrupts are vectored, and theirs is known early.
-        to_m_then = target.target.priv == Priv.M
-        modes = [to_m_then, ~to_m_then & ~target.target.v, target.target.v][:len(prefixes)]
+        then, to_m_then = self.interrupt_target, self.interrupt_target.priv == Priv.M
+        modes = [to_m_then, ~to_m_then & ~then.v, then.v][:len(prefixes)]
         vectored_pc = Signal(62)
         m.d.comb += [
             vectored_pc.eq(chosen("base", modes) + Mux(chosen("mode", modes), interrupt, 0)),
@@ -592,7 +596,7 @@ class CsrFile(wiring.Component):
         # Status.  These assignments come before software's in the netlist, but never happen in the same cycle.
         supervisor = self.mode.priv != Priv.U  # as SPP holds it
         with m.If(self.trap_valid):
-            m.d.sync += self.mode.eq(self.trap_target)
+            m.d.comb += self._next_mode.eq(self.trap_target)
             with m.If(to_m):
                 m.d.sync += [
                     store["mstatus.mpp"].eq(self.mode.priv),
@@ -632,8 +636,8 @@ class CsrFile(wiring.Component):
         is_mret = self.xret_op == SysOp.MRET
         m.d.comb += self.xret_pc.eq(self._traps.pc)
         with m.If(self.xret_valid & is_mret):
+            m.d.comb += self._next_mode.priv.eq(Priv(store["mstatus.mpp"]))
             m.d.sync += [
-                self.mode.priv.eq(Priv(store["mstatus.mpp"])),
                 store["mstatus.mie"].eq(store["mstatus.mpie"]),
                 store["mstatus.mpie"].eq(1),
                 store["mstatus.mpp"].eq(Priv.U),
@@ -641,14 +645,12 @@ class CsrFile(wiring.Component):
             with m.If(store["mstatus.mpp"] != Priv.M.value):
                 m.d.sync += store["mstatus.mprv"].eq(0)
             if has_h:
-                m.d.sync += [
-                    self.mode.v.eq(store["mstatus.mpv"] & (store["mstatus.mpp"] != Priv.M.value)),
-                    store["mstatus.mpv"].eq(0),
-                ]
+                m.d.comb += self._next_mode.v.eq(store["mstatus.mpv"] & (store["mstatus.mpp"] != Priv.M.value))
+                m.d.sync += store["mstatus.mpv"].eq(0)
 
         def sret(status: str) -> None:
+            m.d.comb += self._next_mode.priv.eq(Mux(store[f"{status}.spp"], Priv.S, Priv.U))
             m.d.sync += [
-                self.mode.priv.eq(Mux(store[f"{status}.spp"], Priv.S, Priv.U)),
                 store["mstatus.mprv"].eq(0),
                 store[f"{status}.sie"].eq(store[f"{status}.spie"]),
                 store[f"{status}.spie"].eq(1),
@@ -658,7 +660,8 @@ class CsrFile(wiring.Component):
         with m.If(self.xret_valid & ~is_mret & ~self.mode.v):
             sret("mstatus")
             if has_h:
-                m.d.sync += [self.mode.v.eq(store["hstatus.spv"]), store["hstatus.spv"].eq(0)]
+                m.d.comb += self._next_mode.v.eq(store["hstatus.spv"])
+                m.d.sync += store["hstatus.spv"].eq(0)
         if has_h:
             with m.If(self.xret_valid & ~is_mret & self.mode.v):
                 sret("vsstatus")

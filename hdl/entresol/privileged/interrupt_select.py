@@ -17,8 +17,8 @@ PRIORITY = (
 
 
 class InterruptSelect(wiring.Component):
-    """Chooses the interrupt to take in `mode`; combinational, but that `delayed` makes `pending`, `enable`, `mideleg`
-    and `hideleg` count a cycle late.
+    """Chooses the interrupt to take in `mode`; combinational, but that `delayed` makes `pending`, `enable`, `mideleg`,
+    `hideleg` and `mode` count a cycle late; it is M-mode at reset.
 
     `pending`, `enable` (mip and mie), `mideleg` and `hideleg` are indexed with the interrupt code; `mie`, `sie` and
     `vsie` are the global enables of mstatus, the HS-level sstatus and vsstatus.  An interrupt to a higher mode goes
@@ -47,7 +47,17 @@ class InterruptSelect(wiring.Component):
         ready, to_m, to_hs, to_vs, chosen = (Signal(INTERRUPTS) for _ in range(5))
         m_on, hs_on, vs_on = Signal(), Signal(), Signal()
         any_m, any_hs, any_vs = (Signal(name=f"any_{level}") for level in ("m", "hs", "vs"))
-        is_m, is_user = self.mode.priv == Priv.M, self.mode.priv == Priv.U
+        is_m, is_hs, is_vu, is_v = Signal(init=1), Signal(), Signal(), Signal()
+        levels = [
+            is_m.eq(self.mode.priv == Priv.M),
+            is_hs.eq((self.mode.priv == Priv.S) & ~self.mode.v),
+            is_vu.eq((self.mode.priv == Priv.U) & self.mode.v),
+            is_v.eq(self.mode.v),
+        ]
+        if self._delayed:
+            m.d.sync += levels
+        else:
+            m.d.comb += levels
         m.d.comb += ready.eq(self.pending & self.enable)
         for vector, some, value in (
             (to_m, any_m, ready & ~self.mideleg),
@@ -60,8 +70,8 @@ class InterruptSelect(wiring.Component):
                 m.d.comb += [vector.eq(value), some.eq(value.any())]
         m.d.comb += [
             m_on.eq(any_m & (~is_m | self.mie)),
-            hs_on.eq(any_hs & ~is_m & (self.mode.v | is_user | self.sie)),
-            vs_on.eq(any_vs & ~is_m & self.mode.v & (is_user | self.vsie)),
+            hs_on.eq(any_hs & ~is_m & (~is_hs | self.sie)),
+            vs_on.eq(any_vs & (is_vu | (is_v & self.vsie))),
             self.wake.eq(any_m | any_hs | any_vs),
             chosen.eq(Mux(m_on, to_m, Mux(hs_on, to_hs, to_vs))),
             self.valid.eq(m_on | hs_on | vs_on),

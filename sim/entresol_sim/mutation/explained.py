@@ -14,10 +14,6 @@ _REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     (
-        "Equivalent: V = 0 in M-mode.",
-        (f"{_SELECT}any_vs & ~is_m -> any_vs",),
-    ),
-    (
         "Equivalent: VS-mode is everywhere refused together with VU-mode, or in addition to it.",
         ("privileged/legality.py Legality.elaborate: (self.mode.priv == Priv.S) & self.mode.v -> self.mode.v",),
     ),

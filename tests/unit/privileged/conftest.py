@@ -123,8 +123,11 @@ class Bench:
 
     async def trap(self, cause, interrupt=0, epc=0, tval=0, gpa=0, tinst=0, gva=0) -> int:
         """Take a trap; gives the handler's address."""
-        self.set(trap_valid=1, trap_cause=cause, trap_interrupt_cause=cause, trap_interrupt=interrupt, trap_epc=epc,
-                 trap_tval=tval, trap_gpa=gpa, trap_tinst=tinst, trap_gva=gva)
+        if interrupt:
+            self.set(trap_interrupt_cause=cause)
+            await self.tick()
+        self.set(trap_valid=1, trap_cause=cause, trap_interrupt=interrupt, trap_epc=epc, trap_tval=tval, trap_gpa=gpa,
+                 trap_tinst=tinst, trap_gva=gva)
         if interrupt:
             target = self.get("interrupt_target")
         else:
