@@ -115,16 +115,18 @@ class ICache(wiring.Component):
             way_valid.append((valid, valid_read))
 
         # --- the answer
-        same_line, arriving = Signal(), Signal()
+        same_line, arrives, arriving = Signal(), Signal(), Signal()
         filled_read = Signal()  # the word was in when it was read
         with m.If(self.read_en):
             m.d.sync += filled_read.eq(filled.bit_select(read_word, 1))
         m.d.comb += [
             same_line.eq(active & (self.paddr[line] == fill_addr[line])),
             present.eq(same_line & filled_read),
-            arriving.eq(same_line & beat & (fill_word == self.paddr[3:6])),
+            arrives.eq(beat & (fill_word == self.paddr[3:6])),
+            arriving.eq(same_line & arrives),
             self.tagged.eq(Cat(way_hit).any()),
-            self.hit_early.eq(kept(m, "early", self.request & arriving & ~self.axi.rresp.as_value()[1])),
+            self.hit_early.eq(kept(m, "early", self.request & same_line
+                                   & kept(m, "arrives_well", arrives & ~self.axi.rresp.as_value()[1]))),
             self.hit.eq(self.hit_early | (self.request & self.tagged)),
             self.error.eq(self.request & arriving & self.axi.rresp.as_value()[1]),
             self.stale.eq(self.request & same_line & ~present & filled.bit_select(self.paddr[3:6], 1)),

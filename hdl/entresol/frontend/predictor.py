@@ -97,12 +97,15 @@ class Predictor(wiring.Component):
         # --- path and return stack depth, of the resolved and of the predicted path
         path_before = Signal(PATH_BITS)  # without the last transfer,
         last_source = Signal(direction.ADDRESS_BITS)  # which came from this group
+        source = Signal(2 + direction.ADDRESS_BITS)  # the low bits of `last_half`
         last_target = Signal(8)  # and led to that one
         path, path_next, train_path = Signal(PATH_BITS), Signal(PATH_BITS), Signal(PATH_BITS)
         spec_path, now_path, next_path, resolved_path = (Signal(PATH_BITS) for _ in range(4))
         m.d.comb += [
             path.eq(longer(path_before, last_source)),
-            path_next.eq(Mux(update.taken, longer(path, group), path)),  # with the transfer that `update` tells of
+            # with the transfer that `update` tells of (`group` is the same, but may be what is to be forgotten)
+            source.eq(update.pc[1:] + ~update.rvc),
+            path_next.eq(Mux(update.taken, longer(path, source[2:]), path)),
             train_path.eq(Mux(group[:8] == last_target, path_before, path)),
         ]
         with m.If(update.valid & update.taken):
