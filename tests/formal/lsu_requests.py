@@ -124,15 +124,16 @@ class LsuRequests(wiring.Component):
         # The pipeline (`pipeline.py` proves it)
         self._first = first = Signal()
         self._subject = subject = Signal()  # a guest's access is in M
-        m.d.sync += first.eq(self.x_fire & ~self.x_flush)
-        with m.If(self.x_fire):
+        fires = lsu["fires"]
+        m.d.sync += first.eq(fires & ~self.x_flush)
+        with m.If(fires):
             m.d.sync += subject.eq(self.watched & self.x.mode.v)
         m.d.comb += [
             Assume(~self.m_kill | first | ~m_valid),
-            Assume(~self.x_fire | ~m_valid | self.m_done & (~self.m_kill | self.x_flush)),
+            Assume(~fires | ~m_valid | self.m_done & (~self.m_kill | self.x_flush)),
             Assume(~self.x_flush | ~m_valid | self.m_done | self.m_kill),
             Assume(~self.changed | ~m_valid),
-            Assume(~(m_valid & self.lookup_en & ~self.x_fire & request.mode.v) | (self.watched == subject)),
+            Assume(~(m_valid & self.lookup_en & ~fires & request.mode.v) | (self.watched == subject)),
         ]
         for name, condition in lookups.requester.items():
             claim(m, name, condition)
@@ -181,6 +182,9 @@ class LsuRequests(wiring.Component):
         claim(m, "first", ~self._first | m_valid & ~walking & ~relook & ~second & ~answered & ~waiting)
         claim(m, "faults_end", ~self.m_faulted | self.m_done)
         claim(m, "done", ~self.m_done | m_valid)
+        claim(m, "done_by_hit", self.m_done == (self.m_done_anyway | self.m_done_if_hit & self.m_hit))
+        claim(m, "done_if_hit", ~self.m_done_if_hit | m_valid & ~self.m_faulted)
+        claim(m, "fires", lsu["fires"] == (self.x_fire | self.x_fire_if_hit & self.m_hit))
         claim(m, "waiting", ~waiting | m_valid & Mux(answered, idle, ~idle & own))
         claim(m, "answered", ~answered | m_valid)
         # What is decided in one cycle has been found in the one before
@@ -351,7 +355,7 @@ class LsuRequests(wiring.Component):
                   | self.allowed(page, self.rights, 1))
             claim(m, f"updated{i}", ~(written & by_walker) | line.valid & (
                 ~self.walk_watched | self.allowed(page, self.walk_rights, self.ptw_update)))
-            read = lsu["fast"] & lsu["hits"][i] & (self._read_set == self.set)
+            read = lsu["may_hit"] & lsu["hits"][i] & (self._read_set == self.set)
             read |= within("CHECK") & self._own & lsu["addr_hits"][i] & ours
             claim(m, f"read_by_guest{i}", ~(read & self._subject)
                   | line.valid & self.allowed(page, self.rights, self._asked.write))

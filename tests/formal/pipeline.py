@@ -64,12 +64,15 @@ class Pipeline(wiring.Component):
         """The load/store unit's place in stage M."""
         lsu, held, csr = self._cut["lsu"], self._execute.component, self._csr
         self._first, self._in_m = first, in_m = Signal(name="first"), Signal(name="in_m")
-        fires = lsu.x_fire & ~lsu.x_flush
+        fire = lsu.x_fire | lsu.x_fire_if_hit & lsu.m_hit
+        fires = fire & ~lsu.x_flush
         m.d.sync += [first.eq(fires), in_m.eq(fires | in_m & ~lsu.m_done & ~lsu.m_kill)]
         # proven in `lsu_requests.py`
-        m.d.comb += [Assume(~lsu.m_faulted | lsu.m_done), Assume(~lsu.m_done | in_m)]
+        m.d.comb += [Assume(~lsu.m_faulted | lsu.m_done), Assume(~lsu.m_done | in_m),
+                     Assume(lsu.m_done == (lsu.m_done_anyway | lsu.m_done_if_hit & lsu.m_hit)),
+                     Assume(~lsu.m_done_if_hit | in_m & ~lsu.m_faulted)]
         claim(m, "killed_at_once", ~lsu.m_kill | first | ~in_m)
-        claim(m, "one_at_a_time", ~lsu.x_fire | ~in_m | lsu.m_done & (~lsu.m_kill | lsu.x_flush))
+        claim(m, "one_at_a_time", ~fire | ~in_m | lsu.m_done & (~lsu.m_kill | lsu.x_flush))
         claim(m, "flushed_when_done", ~lsu.x_flush | ~in_m | lsu.m_done | lsu.m_kill)
         instr = held.m
         assert instr.shape() is Executed
@@ -169,7 +172,8 @@ class Pipeline(wiring.Component):
             m.d.comb += [priv.eq(previous), v.eq(mstatus[MPV] & (previous != Priv.M.value))]
         with m.Else():
             m.d.comb += [priv.eq(csr.mode.priv), v.eq(csr.mode.v)]
-        claim(m, "explicit_mode", ~lsu.x_fire | (Cat(lsu.x.mode.priv.as_value(), lsu.x.mode.v) == Cat(priv, v)))
+        fire = lsu.x_fire | lsu.x_fire_if_hit
+        claim(m, "explicit_mode", ~fire | (Cat(lsu.x.mode.priv.as_value(), lsu.x.mode.v) == Cat(priv, v)))
         claim(m, "fetch_mode", frontend.mode == csr.mode)
 
     def _wiring(self, m):

@@ -19,6 +19,11 @@ def kept(m: Module, name: str, value: Value) -> Signal:
     return signal
 
 
+def chosen_late(m: Module, name: str, anyway: Value, if_late: Value, late: Value) -> Value:
+    """`anyway`, or `if_late` and `late` (1 bit each): nothing but one gate is behind `late`."""
+    return kept(m, f"{name}_anyway", anyway) | (kept(m, f"{name}_if_late", if_late) & late)
+
+
 def equal_pairs(m: Module, name: str, a: Value, b: Value) -> Value:
     """`a == b` by gates, two bits in each of the first ones, however early or late they come."""
     return Cat(kept(m, f"{name}{low}", a[low:low + 2] == b[low:low + 2]) for low in range(0, len(a), 2)).all()

@@ -51,7 +51,7 @@ class ExecuteStage(wiring.Component):
             "redirect_pc": Out(64),
             "update": Out(BranchUpdate),
             # units that answer in M
-            "lsu_fire": Out(1),  # also with `flush`
+            "lsu_valid": Out(1),  # fires when M is free, also with `flush`
             "lsu": Out(LsuRequest),
             "mul_en": Out(1),
             "mul_op": Out(MulOp),
@@ -188,7 +188,7 @@ class ExecuteStage(wiring.Component):
             self.bypass.rd.eq(x.rd),
             self.bypass.value.eq(Mux(control.unit == Unit.BRANCH, link, alu.result)),
             # `flush` is known late: the unit hears of it in the next cycle.
-            self.lsu_fire.eq(self.x_valid & self.m_free & ~fetched.fault & ~self.refused & (control.unit == Unit.LSU)),
+            self.lsu_valid.eq(self.x_valid & ~fetched.fault & ~self.refused & (control.unit == Unit.LSU)),
             self.lsu.op.eq(control.op),
             self.lsu.vaddr.eq(pointer),
             self.lsu.masking.eq(masking),

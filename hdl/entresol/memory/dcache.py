@@ -1,12 +1,16 @@
 """The memories of the data cache, and the engine that writes lines and single words to the bus."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from ..config import Cache
+from ..execute.bits import kept
 from .axi import Axi4, Burst, Resp
 
 LINE_BITS = ceil_log2(Cache.LINE)  # of a byte address: position in the line
@@ -75,8 +79,8 @@ class DCacheMemories(wiring.Component):
     A read in the cycle of a write to the same row is undefined in the ways written.
 
     `dirty` and `victim` are combinational from `meta_set`; `victim` is one-hot.  In the set `meta_set`, at the end of
-    the cycle: `dirty_en` writes `dirty_new`; `touch` marks those ways as used, `touch_victim` the victim, which may be
-    known late; `clear` forgets both.
+    the cycle: `dirty_en` writes `dirty_new`; `touch` marks that way (one-hot) as used, `touch_victim` the victim; both
+    may be known late; `clear` forgets both.
     Replacement: a way not used since all the others were (one bit per way, arbitrary number of ways).
     """
 
@@ -134,13 +138,18 @@ class DCacheMemories(wiring.Component):
             now, then = Signal(geometry.ways), Signal(geometry.ways)
             m.d.comb += [
                 then.eq(used | self.victim),
-                now.eq(used | self.touch),
+                now.eq(reduce(or_, (Mux(self.touch[way], _with(m, used, way), 0) for way in range(geometry.ways)))),
                 self.victim.eq(~used & (used + 1)[: geometry.ways]),  # the lowest way not used
                 used_write.en.eq(self.touch.any() | self.touch_victim | self.clear),
-                used_write.data.eq(Mux(self.clear, 0, Mux(self.touch_victim, Mux(then.all(), self.victim, then),
-                                                          Mux(now.all(), self.touch, now)))),
+                used_write.data.eq(Mux(self.clear, 0, Mux(self.touch_victim, Mux(then.all(), self.victim, then), now))),
             ]
         return m
+
+
+def _with(m: Module, used: Value, way: int) -> Value:
+    """What is used when `way` is as well: if that is all, it is this way alone."""
+    others = used | (1 << way)
+    return kept(m, f"used_with{way}", Mux(others.all(), 1 << way, others))
 
 
 class WriteChannel(wiring.Component):

@@ -29,7 +29,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..execute.bits import equal
+from ..execute.bits import equal, kept
 from ..isa.causes import Cause
 from ..isa.control import LsuOp
 from ..isa.privilege import Access
@@ -65,7 +65,9 @@ class Lsu(wiring.Component):
     Parameters: `config` (`dcache`, `bus_bits`, `extensions`).
 
     Pipeline: `x_fire` with `x` starts an access, which is in M from the next cycle until `m_done`; then `m_faulted`
-    says whether it faulted without any effect, and `m_fault` why.  The next `x_fire` may come with `m_done`.
+    says whether it faulted without any effect, and `m_fault` why.  The next `x_fire` may come with `m_done`.  That a
+    way hits, `m_hit`, is known last: `m_done` is `m_done_anyway`, or `m_hit` and `m_done_if_hit`, and `x_fire_if_hit`
+    is an `x_fire` if there is `m_hit` in that cycle.
     `x_flush` in the cycle of `x_fire`, but known later in it, takes it back.  `m_kill`, only in the first M cycle,
     drops the access without effect (`m_done` means nothing then, but for an `x_fire` that is taken back).
     `m_missed`: it waits for a translation.
@@ -94,8 +96,9 @@ class Lsu(wiring.Component):
         self.config = config
         bus = config.bus_bits
         super().__init__({
-            "x_fire": In(1), "x": In(LsuRequest), "x_flush": In(1),
-            "m_kill": In(1), "m_done": Out(1), "m_faulted": Out(1), "m_fault": Out(MemFault), "m_rdata": Out(64),
+            "x_fire": In(1), "x_fire_if_hit": In(1), "x": In(LsuRequest), "x_flush": In(1),
+            "m_kill": In(1), "m_hit": Out(1), "m_done_if_hit": Out(1), "m_done_anyway": Out(1),
+            "m_done": Out(1), "m_faulted": Out(1), "m_fault": Out(MemFault), "m_rdata": Out(64),
             "m_missed": Out(1),
             "m_wrote": Out(1), "m_wdata": Out(64), "m_paddr": Out(56),
             "lookup_en": Out(1), "lookup": Out(TlbLookup), "tlb": In(TlbResult),
@@ -124,6 +127,15 @@ class Lsu(wiring.Component):
 
         def name(value: Value, called: str) -> Signal:
             return named(m, called, value)
+
+        hit = self.m_hit
+
+        def by_hit(anyway: Value, if_hit: Value, called: str) -> Signal:
+            """`anyway`, or `if_hit` and the access in M hits."""
+            anyway, if_hit = kept(m, f"{called}_anyway", anyway), kept(m, f"{called}_if_hit", if_hit)
+            return name(anyway | (if_hit & hit), called)
+
+        fires = by_hit(self.x_fire, self.x_fire_if_hit, "fires")
 
         # The access in M.
         taken = Signal()
@@ -211,7 +223,7 @@ class Lsu(wiring.Component):
             return Mux(Value.cast(op).matches(*_LOADS), Access.LOAD, Access.STORE)
 
         m.d.comb += [
-            self.lookup_en.eq(self.x_fire | look_now),
+            self.lookup_en.eq(by_hit(self.x_fire | look_now, self.x_fire_if_hit, "looks")),
             self.lookup.vaddr.eq(Mux(look_now, Cat(m_low, m_page), self.x.vaddr)),
             self.lookup.access.eq(Mux(look_now, access(req.op), access(self.x.op))),
             self.lookup.mode.eq(Mux(look_now, req.mode, self.x.mode)),
@@ -237,9 +249,9 @@ class Lsu(wiring.Component):
                 hits[index].eq(equal(m, tag.tag, geometry.tag_of(m_paddr), tag.valid, f"hit{index}")),
                 addr_hits[index].eq(equal(m, tag.tag, geometry.tag_of(addr), tag.valid, f"addr_hit{index}")),
             ]
-        hit = name(hits.any(), "hit")
-        states = ("check", "copy", "decide", "first", "idle", "io", "modify", "ptw", "refill", "second")
-        in_check, in_copy, in_decide, in_first, in_idle, in_io, in_modify, in_ptw, in_refill, in_second = (
+        m.d.comb += hit.eq(hits.any())
+        states = ("check", "copy", "decide", "evict", "first", "idle", "io", "modify", "ptw", "refill", "second")
+        in_check, in_copy, in_decide, in_evict, in_first, in_idle, in_io, in_modify, in_ptw, in_refill, in_second = (
             Signal(name=f"in_{state}") for state in states)
         # The doubleword that the state machine is about.
         pick = name(Mux(in_check, addr_hits, way), "pick")
@@ -248,16 +260,18 @@ class Lsu(wiring.Component):
         # are aligned and extended before one is chosen.
         use_buffer = name(answered | in_modify, "use_buffer")
         signed = ~(req.unsigned & is_load)
-        loaded = []
-        for index in range(ways):
-            data, align = cache.data[index], brought_down
-            if index == 0:
-                data, align = name(Mux(use_buffer, buffer, data), "first_data"), rotate_down
-            sign = name(sign_bit(m, data, offset, req.size) & signed, f"sign{index}")
-            loaded.append(name(extended(align(m, data, offset), sign, req.size), f"loaded{index}"))
-        chosen = [name(Mux(use_buffer, index == 0, hits[index]), f"chosen{index}") for index in range(ways)]
-        rdata = _select(Cat(chosen), loaded)
-        evict_way = name(Mux(fill, cache.victim, way), "evict_way")
+
+        def loads(data: Value, align, called: str) -> Value:
+            sign = name(sign_bit(m, data, offset, req.size) & signed, f"sign_{called}")
+            return extended(align(m, data, offset), sign, req.size)
+
+        loaded = [kept(m, f"loaded{index}", Mux(use_buffer, 0, loads(cache.data[index], brought_down, f"way{index}")))
+                  for index in range(ways)]
+        from_buffer = kept(m, "from_buffer", Mux(use_buffer, loads(buffer, rotate_down, "buffer"), 0))
+        rdata = _select(hits, loaded) | from_buffer
+        # What there is to evict is read in the cycle before.
+        victim, was_dirty = Signal(ways), Signal(ways)
+        evict_way = name(Mux(fill, victim, way), "evict_way")
 
         # Who reads.
         last_set = geometry.set_of(addr).all()
@@ -278,12 +292,13 @@ class Lsu(wiring.Component):
         tags_change = Signal()  # at the end of a refill
         m.d.comb += [
             reread.eq(m_valid & (stale | collided) & ~waiting & ~answered & usable),
-            cache.read_en.eq(Mux(owned, machine_reads, self.x_fire | reread)),
+            cache.read_en.eq(by_hit(Mux(owned, machine_reads, self.x_fire | reread), self.x_fire_if_hit & ~owned,
+                                    "reads")),
             cache.read_index.eq(Mux(owned, machine_index,
                                     Mux(reread, geometry.index_of(req.vaddr), geometry.index_of(self.x.vaddr)))),
         ]
-        m.d.sync += fresh.eq(~owned & (self.x_fire | reread))
-        with m.If(self.x_fire):
+        m.d.sync += fresh.eq(~owned & (fires | reread))
+        with m.If(fires):
             m.d.sync += stale.eq(owned | reread | tags_change)
         with m.Elif(reread):
             m.d.sync += stale.eq(tags_change)
@@ -296,26 +311,25 @@ class Lsu(wiring.Component):
         narrow_ok = name(~self.tlb.narrow | Mux(is_block, self.tlb.line, in_word | ~bad_align), "narrow_ok")
         uncached = name(self.tlb.io & ~is_cbo, "uncached")
         refill_beat = Signal()
-        may_hit = Signal()
-        fast = Signal()
         complete = name(m_valid & ~stale & ~collided & ~walking & ~relook & ~waiting & ~answered, "complete")
         simple = name(complete & self.tlb.hit & ~self.tlb.io & narrow_ok & ~crossing
                       & (is_load | (is_lr & ~bad_align) | (is_store & ~refill_beat)), "simple")
-        m.d.comb += [
-            evaluated.eq(complete & usable),
-            may_hit.eq(simple & usable),
-            fast.eq(simple & (usable & hit)),  # the two that are known late together
-        ]
+        may_hit = kept(m, "may_hit", simple & usable)
+        m.d.comb += evaluated.eq(complete & usable)
         walk_faulted = name(walking & self.walk_done & self.walk_faulted, "walk_faulted_now")
         m.d.comb += [
-            self.m_done.eq(fast | answered | in_modify | in_second | walk_faulted),
+            self.m_done_anyway.eq(answered | in_modify | in_second | walk_faulted),
+            self.m_done_if_hit.eq(may_hit),
+            self.m_done.eq(self.m_done_anyway | (may_hit & hit)),
             self.m_faulted.eq((answered & failed) | walk_faulted),
             self.m_rdata.eq(rdata),
         ]
-        m.d.sync += taken.eq(self.x_fire | (m_valid & ~self.m_done & ~self.m_kill))
+        stays = m_valid & ~self.m_done_anyway & ~self.m_kill
+        m.d.sync += taken.eq(Mux(hit, kept(m, "taken_if_hit", self.x_fire | self.x_fire_if_hit | (stays & ~may_hit)),
+                                 kept(m, "taken_else", self.x_fire | stays)))
         with m.If(answered | in_modify | in_second):
             m.d.sync += waiting.eq(0)
-        with m.If(self.x_fire):
+        with m.If(fires):
             m.d.sync += [req.eq(self.x), second.eq(0)]
 
         # Faults: those of translation as the walker tells them, the others by what the state machine worked on.
@@ -367,7 +381,7 @@ class Lsu(wiring.Component):
         rotated = rotate_up(m, req.data, offset)
         # What is computed is aligned.
         written = name(Mux(is_store, rotated, Cat(new[:32], Mux(req.size[0], new[32:], new[:32]))), "written")
-        may_store = name(may_hit & is_store & ~self.m_kill, "may_store")
+        may_store = kept(m, "may_store", may_hit & is_store & ~self.m_kill)
         store_now = name(may_store & hit, "store_now")
         m.d.comb += [
             cache.write_ways.eq(Mux(may_store, hits, 0) | Mux(refill_beat | machine_writes, way, 0)),
@@ -455,6 +469,9 @@ class Lsu(wiring.Component):
             m.d.sync += beat.eq(7)
             m.next = "EVICT"
 
+        with m.If(~in_evict):
+            m.d.sync += [victim.eq(cache.victim), was_dirty.eq(cache.dirty)]
+
         def after_evict():
             """The way is free or clean, and its dirty data in the write buffer."""
             with m.If(fill):
@@ -505,7 +522,7 @@ class Lsu(wiring.Component):
                         job.eq(_Job.MISS), way.eq(hits),
                         addr.eq(Cat(m_low, self.tlb.paddr[_PAGE_BITS:bus])),
                     ]
-                    with m.If(evaluated & ~fast):
+                    with m.If(evaluated & ~(may_hit & hit)):
                         m.next = "DECIDE"
 
             with m.State("DECIDE"):  # for the access in M, unless it was killed: `addr` and `way` say what was found
@@ -569,7 +586,7 @@ class Lsu(wiring.Component):
 
             with m.State("CHECK"):
                 m.d.comb += owned.eq(1)
-                m.d.sync += [way.eq(addr_hits), ptw_whole.eq(self.ptw_update)]
+                m.d.sync += [way.eq(addr_hits), ptw_whole.eq(self.ptw_update), beat.eq(7)]
                 with m.Switch(job):
                     with m.Case(_Job.PTW):
                         with m.If(addr_hits.any()):
@@ -599,7 +616,7 @@ class Lsu(wiring.Component):
             with m.State("EVICT"):
                 drop: Value = fill | (job == _Job.FLUSH) | (job == _Job.UNCACHE)
                 write_back = Signal()
-                m.d.comb += write_back.eq((cache.dirty & evict_way).any())
+                m.d.comb += write_back.eq((was_dirty & evict_way).any())
                 if has_cbo:
                     drop = drop | ((job == _Job.CBO) & (req.op != LsuOp.CBO_CLEAN))
                     with m.If((job == _Job.CBO) & (req.op == LsuOp.CBO_INVAL)):
@@ -677,8 +694,8 @@ class Lsu(wiring.Component):
                     m.d.sync += answer()
                 m.next = "IDLE"
 
-        for state, signal in zip(states, (in_check, in_copy, in_decide, in_first, in_idle, in_io, in_modify, in_ptw,
-                                          in_refill, in_second), strict=True):
+        for state, signal in zip(states, (in_check, in_copy, in_decide, in_evict, in_first, in_idle, in_io, in_modify,
+                                          in_ptw, in_refill, in_second), strict=True):
             m.d.comb += signal.eq(fsm.ongoing(state.upper()))
         return m
 

@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
+from ..execute.bits import kept
 from ..execute.types import Bubble, Bypass, Early, Executed
 from ..isa.causes import Cause
 from ..isa.control import Control, LsuOp, SysOp, Unit
@@ -45,7 +46,9 @@ class Commit(wiring.Component):
             "x_misaligned": In(1),
             "x_early": Out(Early),
             "x_refused": Out(1),
-            "free": Out(1),  # M is empty or its instruction leaves at the end of this cycle
+            "free": Out(1),  # M is empty or its instruction leaves at the end of this cycle,
+            "free_anyway": Out(1),  # whether or not there is `lsu_hit`,
+            "free_if_hit": Out(1),  # or if there is
             "leaves": Out(1),  # it leaves, but M has to stay empty for a cycle
             "bypass": Out(Bypass),
             "rd_we": Out(1),  # `rd_data` is to be written to the register file
@@ -57,7 +60,9 @@ class Commit(wiring.Component):
             "reservation_clear": Out(1),
             # units that answer in M
             "lsu_kill": Out(1),
-            "lsu_done": In(1),
+            "lsu_hit": In(1),  # known last
+            "lsu_done_if_hit": In(1),  # without a fault
+            "lsu_done_anyway": In(1),
             "lsu_faulted": In(1),
             "lsu_fault": In(MemFault),
             "lsu_rdata": In(64),
@@ -143,8 +148,13 @@ class Commit(wiring.Component):
             m.d.comb += tval.eq(i.pc)
 
         # --- completion
+        def by_hit(name, anyway, if_hit):
+            """`anyway`, or `if_hit` and the load or store hits, which is known last: nothing shall be behind that."""
+            return kept(m, f"{name}_anyway", anyway) | (kept(m, f"{name}_if_hit", if_hit) & self.lsu_hit)
+
         stopped, interrupt, interrupt_cause = Signal(), Signal(), Signal(6)
         excepted, failed, trap, done, completed, others_completed = (Signal() for _ in range(6))
+        completed_anyway = Signal()
         is_fence, is_wrs = Signal(), Signal()
         fence_all, interrupting = Signal(), Signal()
         m.d.comb += [
@@ -157,8 +167,9 @@ class Commit(wiring.Component):
             excepted.eq(self.m_valid & i.early.valid),
             failed.eq(self.m_valid & is_lsu & self.lsu_faulted & ~stopped),
             trap.eq(interrupt | faulted | (excepted & ~stopped)),
-            # The load/store unit is done with nothing but what is in M, and late: nothing shall be behind that.
-            completed.eq((self.lsu_done & ~self.lsu_faulted) | others_completed),
+            # The load/store unit is done with nothing but what is in M.
+            completed_anyway.eq((self.lsu_done_anyway & ~self.lsu_faulted) | others_completed),
+            completed.eq(completed_anyway | (self.lsu_done_if_hit & self.lsu_hit)),
             others_completed.eq(~is_lsu),
         ]
         m.d.sync += [interrupt.eq(stopped), faulted.eq(failed)]
@@ -183,14 +194,16 @@ class Commit(wiring.Component):
             waited = Signal(range(WRS_CYCLES + 1))
             with m.Elif(is_wrs):
                 m.d.comb += others_completed.eq(~self.lsu_reserved | csr.wfi_wake | (waited == WRS_CYCLES))
-                m.d.sync += waited.eq(Mux(completed, 0, waited + 1))
+                m.d.sync += waited.eq(Mux(others_completed, 0, waited + 1))
         goes_on, retires = Signal(), Signal()
         m.d.comb += [
             goes_on.eq(self.m_valid & ~stopped & ~trap),
-            retires.eq(goes_on & completed),
+            retires.eq(by_hit("retires", goes_on & completed_anyway, goes_on & self.lsu_done_if_hit)),
             done.eq(trap | retires),
             # Not what leaves with a trap: that empties the stages before M anyway.
-            self.free.eq(~self.m_valid | (~stopped & ~interrupting & completed)),
+            self.free_anyway.eq(~self.m_valid | (~stopped & ~interrupting & completed_anyway)),
+            self.free_if_hit.eq(~stopped & self.lsu_done_if_hit),
+            self.free.eq(by_hit("free", self.free_anyway, self.free_if_hit)),
             self.leaves.eq(interrupting & ~stopped & others_completed),
             self.lsu_kill.eq(self.m_valid & is_lsu & stopped),
             self.div_kill.eq(self.m_valid & is_div & stopped),
@@ -211,7 +224,8 @@ class Commit(wiring.Component):
                 m.d.comb += result.eq(i.result)
         m.d.comb += [
             self.bypass.valid.eq(self.m_valid & control.rd_en & (i.rd != 0)),
-            self.rd_we.eq(retires & self.bypass.valid),
+            self.rd_we.eq(by_hit("writes", goes_on & completed_anyway & self.bypass.valid,
+                                 goes_on & self.lsu_done_if_hit & self.bypass.valid)),
             self.bypass.rd.eq(i.rd),
             self.bypass.value.eq(result),
             self.rd_data.eq(Mux(control.unit == Unit.LSU, self.lsu_rdata, result)),

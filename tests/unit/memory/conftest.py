@@ -565,6 +565,7 @@ class Bench:
     def __init__(self, cfg: CoreConfig | None = None, seed: int = 1, pages: dict | None = None, walk_time=(1, 8),
                  **bus):
         self.rng = random.Random(seed)
+        self.by_hit = random.Random(seed)  # how an access is started in the cycle of a hit
         self.config = cfg or config()
         self.bus = AxiMemory(self.rng, **bus)
         self.pages = pages if pages is not None else {0x10 + n: Page((RAM >> 12) + n) for n in range(16)}
@@ -621,7 +622,7 @@ class Bench:
         pins["clean_addr"] = self.clean_job or 0
         pins["flush_valid"] = self.flush
 
-        pins["x_fire"] = 0
+        pins["x_fire"] = pins["x_fire_if_hit"] = 0
         pins.settle(self.ctx)
         if self.ptw_job is not None:
             self.ptw_wait += 1
@@ -657,7 +658,9 @@ class Bench:
         if (self.current is None or (ending and not kill)) and self.queue and self.rng.random() >= self.gap:
             fire = self.queue.popleft()
         vain = fire is None and (self.current is None or done) and self.vain and self.rng.random() < self.vain
-        pins["x_fire"] = fire is not None or vain
+        fires = fire is not None or vain
+        pins["x_fire_if_hit"] = self.by_hit.random() < 0.5 and (fires or not pins["m_hit"])
+        pins["x_fire"] = fires and not (pins["x_fire_if_hit"] and pins["m_hit"])
         pins["x_flush"] = vain
         shown = fire or (self.queue[0] if vain and self.queue else Op(LsuOp.LOAD, self.rng.getrandbits(64)))
         pins["x.op"], pins["x.size"], pins["x.unsigned"] = shown.op.value, shown.size, shown.unsigned
