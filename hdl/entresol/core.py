@@ -74,7 +74,9 @@ class Core(wiring.Component):
         with m.Else():
             m.d.comb += decode.no_instr.eq(Bubble.FRONTEND)
         m.d.comb += [
-            decode.m_free.eq(commit.free),
+            decode.m_free_anyway.eq(commit.free_anyway),
+            decode.m_free_if_hit.eq(commit.free_if_hit),
+            decode.m_hit.eq(lsu.m_hit),
             decode.flush.eq(commit.redirect_valid),
             decode.flush_d.eq(execute.redirect_valid),
             decode.refill.eq(Mux(commit.redirect_valid, commit.redirect_reason, Bubble.BRANCH)),

@@ -281,9 +281,12 @@ class LsuRequests(wiring.Component):
         claim(m, "one_way", ~(ours & fill & within("COPY", "REFILL")) | ~(way & (way - 1)).any())
         claim(m, "other_way", ~(crossing & first_part) | lsu["other_way"].any())
         claim(m, "other_set", ~(crossing & first_part & filling & ours) | ~others)
+        claim(m, "victim", ~within("EVICT") | ~(lsu["victim"] & (lsu["victim"] - 1)).any())
         for i, line in enumerate(self._lines):
             flushed = for_job(_Job.FLUSH) & (way - 1)[i]
             claim(m, f"output{i}", ~(within("CHECK", "EVICT") & ours) | self._true[i] | flushed)
+            claim(m, f"was_dirty{i}", ~(within("EVICT") & ours)
+                  | (lsu["was_dirty"][i] == self._dirty_bits[i]) | flushed)
             is_line = line.valid & (line_of[i] == here)
             decides = within("DECIDE") & m_valid & ~lsu["walking"] & ~lsu["second"]
             claim(m, f"decided{i}", ~(decides & ours) | (way[i] == is_line))

@@ -1,6 +1,6 @@
 """Stage D: decode, register read and operand bypass."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,6 +9,7 @@ from ..frontend.types import FetchedInstr
 from ..isa.compressed import RvcDecoder
 from ..isa.control import BranchOp, Control, SrcA, SrcB, Unit
 from ..isa.decoder import Decoder
+from .bits import chosen_late
 from .registers import RegisterFile
 from .types import Bubble, Bypass, Decoded
 
@@ -25,7 +26,9 @@ class DecodeStage(wiring.Component):
         super().__init__({
             "instr": In(stream.Signature(FetchedInstr)),
             "no_instr": In(Bubble),  # what the front end waits for
-            "m_free": In(1),  # M is empty or its instruction leaves at the end of this cycle
+            "m_free_anyway": In(1),  # M is empty or its instruction leaves at the end of this cycle,
+            "m_free_if_hit": In(1),  # or is so if there is
+            "m_hit": In(1),  # which is known last
             "flush": In(1),  # what is in D and X is not on the path any more
             "flush_d": In(1),  # what is in D is not (X mispredicted)
             "refill": In(Bubble),  # why, with either flush
@@ -59,6 +62,11 @@ class DecodeStage(wiring.Component):
             registers.write_addr.eq(self.write_addr),
             registers.write_data.eq(self.write_data),
         ]
+
+        def if_free(name: str, condition: Value, anyway: Value) -> Value:
+            """`anyway`, or `condition` and M is free."""
+            return chosen_late(m, name, anyway | (condition & self.m_free_anyway), condition & self.m_free_if_hit,
+                               self.m_hit)
 
         # A compressed instruction is decoded beside its expansion.
         control, imm = Signal(Control), Signal(64)
@@ -96,13 +104,15 @@ class DecodeStage(wiring.Component):
             Mux(control.src_a == SrcA.PC, fetched.pc, 0))
         value2, x_gives2, m_gives2 = operand(
             "rs2", rs2, control.rs2_en, registers.read_data2, control.src_b == SrcB.IMM, imm)
-        wait_x, wait_m, hazard = Signal(), Signal(), Signal()
+        wait_x, wait_m, goes, x_free = (Signal() for _ in range(4))
         m.d.comb += [
             wait_x.eq((x_gives1 | x_gives2) & ~self.from_x.ready),
             wait_m.eq(m_gives1 | m_gives2),
             # Whether M is ready is known late, that it is free so at the same time.
-            hazard.eq(wait_x | (wait_m & ~self.m_free)),
-            self.instr.ready.eq((self.m_free & ~wait_x) | (~self.x_valid & ~wait_x & ~wait_m)),
+            self.instr.ready.eq(if_free("ready", ~wait_x, ~self.x_valid & ~wait_x & ~wait_m)),
+            goes.eq(if_free("goes", self.instr.valid & ~wait_x & ~self.flush_d,
+                            self.instr.valid & ~wait_x & ~self.flush_d & ~wait_m)),
+            x_free.eq(if_free("x_free", Const(1), ~self.x_valid)),
         ]
 
         refill, refill_left = Signal(Bubble), Signal(range(self.REFILL_CYCLES + 1))
@@ -111,8 +121,8 @@ class DecodeStage(wiring.Component):
         with m.Elif(refill_left != 0):
             m.d.sync += refill_left.eq(refill_left - 1)
 
-        with m.If(~self.x_valid | self.m_free):
-            m.d.sync += self.x_valid.eq(self.instr.valid & ~hazard & ~self.flush_d)
+        with m.If(x_free):
+            m.d.sync += self.x_valid.eq(goes)
             with m.If(self.flush_d):
                 m.d.sync += self.x_bubble.eq(self.refill)
             with m.Elif(self.instr.valid):

@@ -29,7 +29,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..execute.bits import equal, kept
+from ..execute.bits import chosen_late, equal, kept
 from ..isa.causes import Cause
 from ..isa.control import LsuOp
 from ..isa.privilege import Access
@@ -132,8 +132,7 @@ class Lsu(wiring.Component):
 
         def by_hit(anyway: Value, if_hit: Value, called: str) -> Signal:
             """`anyway`, or `if_hit` and the access in M hits."""
-            anyway, if_hit = kept(m, f"{called}_anyway", anyway), kept(m, f"{called}_if_hit", if_hit)
-            return name(anyway | (if_hit & hit), called)
+            return name(chosen_late(m, called, anyway, if_hit, hit), called)
 
         fires = by_hit(self.x_fire, self.x_fire_if_hit, "fires")
 
@@ -270,7 +269,8 @@ class Lsu(wiring.Component):
         from_buffer = kept(m, "from_buffer", Mux(use_buffer, loads(buffer, rotate_down, "buffer"), 0))
         rdata = _select(hits, loaded) | from_buffer
         # What there is to evict is read in the cycle before.
-        victim, was_dirty = Signal(ways), Signal(ways)
+        victim = Signal(ways)
+        was_dirty = Signal(ways)
         evict_way = name(Mux(fill, victim, way), "evict_way")
 
         # Who reads.
