@@ -59,8 +59,10 @@ class Core(wiring.Component):
 
         # --- where to go on
         m.d.comb += [
-            frontend.redirect_valid.eq(commit.redirect_valid | execute.redirect_valid),
-            frontend.redirect_pc.eq(Mux(commit.redirect_valid, commit.redirect_pc, execute.redirect_pc)),
+            frontend.redirect_valid.eq(commit.redirect_valid),
+            frontend.redirect_pc.eq(commit.redirect_pc),
+            frontend.branch_valid.eq(execute.redirect_valid),
+            frontend.branch_pc.eq(execute.redirect_pc),
             frontend.invalidate.eq(commit.invalidate_icache),
             frontend.mode.eq(csr.mode),
             frontend.update.eq(execute.update),

@@ -25,7 +25,8 @@ class Frontend(wiring.Component):
     - F1: translation and cache line are there: the group goes into the queue.
     - the next cycle (D): `instr` offers its first instruction.
 
-    Redirected at the end of cycle t, the first instruction is offered in t+3.  `mode` is looked at from t+1 on.
+    Redirected at the end of cycle t, the first instruction is offered in t+3.  `mode` is looked at from t+1 on.  A
+    redirection by `branch_*` is overridden by one by `redirect_*`, which alone comes with another `mode`.
 
     What is offered is true in any case: `pc`, the bytes, and `pred_taken`/`pred_target`, which say where fetching went
     on.  Instructions that are no control transfers are never `pred_taken`.
@@ -39,6 +40,8 @@ class Frontend(wiring.Component):
         super().__init__({
             "redirect_valid": In(1),
             "redirect_pc": In(64),
+            "branch_valid": In(1),
+            "branch_pc": In(64),
             "mode": In(Mode),
             "instr": Out(stream.Signature(FetchedInstr)),
             "fault": Out(MemFault),
@@ -70,7 +73,10 @@ class Frontend(wiring.Component):
         flush = Signal()
         # A redirection is known late.  What it drops does not count from the next cycle on, and is cleared there.
         refetches, flushed = Signal(), Signal()
-        m.d.comb += [refetch.eq(refetches & ~flushed), flush.eq(self.redirect_valid | refetch)]
+        m.d.comb += [
+            refetch.eq(refetches & ~flushed),
+            flush.eq(self.redirect_valid | self.branch_valid | refetch),
+        ]
         m.d.sync += [refetches.eq(queue.alias), flushed.eq(flush)]
 
         # --- F1's group
@@ -110,10 +116,12 @@ class Frontend(wiring.Component):
             predictor.pc.eq(pc),
             predictor.allowed.eq(~wraps & ~unpredicted),
             predictor.next_en.eq(with_tag("next_en", advances_anyway | refetch, advances_if_tagged)
-                                 | self.redirect_valid),
+                                 | self.redirect_valid | self.branch_valid),
             predictor.advance.eq(advance & taken & ~refetch),
             predictor.redirect.eq(self.redirect_valid),
             predictor.redirect_pc.eq(Cat(0, self.redirect_pc[1:])),
+            predictor.branch.eq(self.branch_valid),
+            predictor.branch_pc.eq(Cat(0, self.branch_pc[1:])),
             predictor.update.eq(self.update),
             predictor.forget.eq(refetch),
             predictor.forget_pc.eq(head.pc),
@@ -134,7 +142,7 @@ class Frontend(wiring.Component):
             m.d.sync += unpredicted.eq(1)
         with m.Elif(queue.instr.valid):
             m.d.sync += unpredicted.eq(0)
-        with m.If(self.redirect_valid):
+        with m.If(self.redirect_valid | self.branch_valid):
             m.d.sync += unpredicted.eq(0)
 
         # --- F1

@@ -28,14 +28,15 @@ class Predictor(wiring.Component):
     """Predicts for each group (aligned 8 bytes) where fetching goes on behind it.
 
     `next_pc` is where the group of the next cycle begins, if `next_en`: by the prediction if `advance`, or at
-    `forget_pc` if `forget`; but at `redirect_pc` if `redirect`.  This is known late, like which prediction counts,
-    and so what addresses the tables is made of every candidate before one is chosen.  The prediction for the group is
-    there in the next cycle and as long as `next_en` is not set: `taken`, the position `last` of the branch's last
-    halfword in the group, and the low bits [36:1] of the target.  `taken` is for a branch at or behind `pc`'s position
-    in the group, and not without `allowed`; `sequential` is the next group.
+    `forget_pc` if `forget`; but at `redirect_pc` if `redirect`, and else at `branch_pc` if `branch`.  These are known
+    late, like which prediction counts, and so what addresses the tables is made of every candidate before one is
+    chosen.  The prediction for the group is there in the next cycle and as long as `next_en` is not set: `taken`, the
+    position `last` of the branch's last halfword in the group, and the low bits [36:1] of the target.  `taken` is for a
+    branch at or behind `pc`'s position in the group, and not without `allowed`; `sequential` is the next group.
 
-    `advance` (with `next_en`) says that the path goes on as predicted, `redirect` (even with it) or `forget` (never
-    with it) that it does not: the speculative history and return stack go back to those of the resolved path.
+    `advance` (with `next_en`) says that the path goes on as predicted, `redirect` or `branch` (even with it) or
+    `forget` (never with it) that it does not: the speculative history and return stack go back to those of the resolved
+    path.
 
     `update` trains, and its `redirected` corrects the speculative history once more, by the branch that has redirected.
     `forget` (taken when no update is valid) removes the branch at `forget_pc`: there is none.
@@ -56,6 +57,8 @@ class Predictor(wiring.Component):
             "next_en": In(1),
             "redirect": In(1),
             "redirect_pc": In(64),
+            "branch": In(1),
+            "branch_pc": In(64),
             "pc": In(64),
             "allowed": In(1),
             "taken": Out(1),
@@ -143,7 +146,7 @@ class Predictor(wiring.Component):
             m.d.comb += [next_path.eq(resolved_path), next_depth.eq(resolved_depth)]
         with m.Elif(update.redirected):
             m.d.comb += [next_path.eq(path_next), next_depth.eq(depth_next)]
-        m.d.sync += [spec_path.eq(next_path), spec_depth.eq(next_depth), restored.eq(self.redirect)]
+        m.d.sync += [spec_path.eq(next_path), spec_depth.eq(next_depth), restored.eq(self.redirect | self.branch)]
 
         # --- branch target buffer.  What is learnt is looked up first, to be written to the way that has it.
         entry_layout = data.StructLayout({"valid": 1, "kind": BranchKind, "position": 2, "tag": TAG_BITS})
@@ -192,7 +195,7 @@ class Predictor(wiring.Component):
         m.d.comb += [
             directions.next_en.eq(self.next_en),
             directions.next_path.eq(next_path),
-            directions.redirect.eq(self.redirect),
+            directions.redirect.eq(self.redirect | self.branch),
             directions.redirect_path.eq(resolved_path),
             directions.group.eq(this_group),
             *(directions.position[way].eq(entry.position) for way, entry in enumerate(entries)),
@@ -220,7 +223,7 @@ class Predictor(wiring.Component):
         ]
         with m.If(self.next_en):  # the group's part follows when it is there
             m.d.sync += indirect_tag.eq(Mux(
-                self.redirect, direction.path_tag(resolved_path[indirect_path], indirect_bits),
+                self.redirect | self.branch, direction.path_tag(resolved_path[indirect_path], indirect_bits),
                 direction.path_tag(next_path[indirect_path], indirect_bits)))
 
         # --- return stack: addresses [36:1] behind calls
@@ -282,8 +285,9 @@ class Predictor(wiring.Component):
                        kept(m, f"{name}_first", Mux(way_taken[0], first, neither)))
 
         def asked(name, function):
-            redirected = kept(m, f"{name}_redirected", function(self.redirect_pc[1:TARGET_BITS], resolved_path))
-            return Mux(self.redirect, redirected, predicted(name, function))
+            redirected, resolved = (kept(m, f"{name}_{what}", function(pc[1:TARGET_BITS], resolved_path))
+                                    for what, pc in (("redirected", self.redirect_pc), ("resolved", self.branch_pc)))
+            return Mux(self.redirect, redirected, Mux(self.branch, resolved, predicted(name, function)))
 
         def index(bits, length):
             return lambda address, path: direction.index_of(address[2:], path[:length], bits)
@@ -303,6 +307,8 @@ class Predictor(wiring.Component):
                                                  self.sequential[TARGET_BITS - 3:]))
         with m.If(self.redirect):
             m.d.comb += self.next_pc.eq(self.redirect_pc)
+        with m.Elif(self.branch):
+            m.d.comb += self.next_pc.eq(self.branch_pc)
         with m.Else():
             m.d.comb += self.next_pc.eq(Cat(
                 0, self.target, (upper & self.taken.replicate(len(upper)))

@@ -196,9 +196,17 @@ class World:
         ctx.set(self.frontend.redirect_pc, pc)
         ctx.set(self.frontend.invalidate, invalidate)
         self.next_mode = self.mode if mode is None else mode
+        # whatever X says, M wins
+        ctx.set(self.frontend.branch_valid, noise(self.now) & 1)
+        ctx.set(self.frontend.branch_pc, pc ^ noise(self.now, 1) << 1)
+
+    def redirect_branch(self, ctx, pc):
+        ctx.set(self.frontend.branch_valid, 1)
+        ctx.set(self.frontend.branch_pc, pc)
 
     def no_redirect(self, ctx):
         ctx.set(self.frontend.redirect_valid, 0)
+        ctx.set(self.frontend.branch_valid, 0)
         ctx.set(self.frontend.invalidate, 0)
 
     def run(self, bench):
@@ -269,7 +277,7 @@ class Follower(World):
             else:
                 self.update = resolved
             if redirect is not None:
-                self.redirect(ctx, redirect)
+                self.redirect_branch(ctx, redirect)
                 flushed = True
         self.set_update(ctx, update)
 
