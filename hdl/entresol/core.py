@@ -88,7 +88,7 @@ class Core(wiring.Component):
             decode.write_addr.eq(commit.bypass.rd),
             decode.write_data.eq(commit.rd_data),
             decode.from_m_loads.eq(execute.m.control.unit == Unit.LSU),
-            decode.load_data.eq(lsu.m_rdata),
+            decode.load_data.eq(lsu.m_found),
         ]
 
         # --- X
@@ -146,7 +146,8 @@ class Core(wiring.Component):
             commit.lsu_done_anyway.eq(lsu.m_done_anyway),
             commit.lsu_faulted.eq(lsu.m_faulted),
             commit.lsu_fault.eq(lsu.m_fault),
-            commit.lsu_rdata.eq(lsu.m_rdata),
+            commit.lsu_found.eq(lsu.m_found),
+            commit.lsu_given.eq(lsu.m_given),
             commit.lsu_wrote.eq(lsu.m_wrote),
             commit.lsu_wdata.eq(lsu.m_wdata),
             commit.lsu_paddr.eq(lsu.m_paddr),

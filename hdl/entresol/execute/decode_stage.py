@@ -34,8 +34,8 @@ class DecodeStage(wiring.Component):
             "refill": In(Bubble),  # why, with either flush
             "from_x": In(Bypass),
             "from_m": In(Bypass),
-            "from_m_loads": In(1),  # then its value is not in `from_m`, which says zero,
-            "load_data": In(64),  # but here, and late
+            "from_m_loads": In(1),  # then its value is in `from_m`, or
+            "load_data": In(64),  # here, and late; zero where it is not
             "write_en": In(1),  # register write at the end of M
             "write_addr": In(5),
             "write_data": In(64),

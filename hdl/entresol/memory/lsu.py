@@ -70,6 +70,7 @@ class Lsu(wiring.Component):
     is an `x_fire` if there is `m_hit` in that cycle.
     `x_flush` in the cycle of `x_fire`, but known later in it, takes it back.  `m_kill`, only in the first M cycle,
     drops the access without effect (`m_done` means nothing then, but for an `x_fire` that is taken back).
+    `m_rdata` is what it gives: `m_given`, or with `m_hit` `m_found`; both are 0 otherwise, and while nothing is in M.
     `m_missed`: it waits for a translation.
     `m_wrote`, `m_wdata` (right-aligned, zero-extended) and `m_paddr` describe with `m_done` what was written;
     CBO.ZERO shows data 0 at the address it was given.
@@ -98,7 +99,8 @@ class Lsu(wiring.Component):
         super().__init__({
             "x_fire": In(1), "x_fire_if_hit": In(1), "x": In(LsuRequest), "x_flush": In(1),
             "m_kill": In(1), "m_hit": Out(1), "m_done_if_hit": Out(1), "m_done_anyway": Out(1),
-            "m_done": Out(1), "m_faulted": Out(1), "m_fault": Out(MemFault), "m_rdata": Out(64),
+            "m_done": Out(1), "m_faulted": Out(1), "m_fault": Out(MemFault),
+            "m_rdata": Out(64), "m_found": Out(64), "m_given": Out(64),
             "m_missed": Out(1),
             "m_wrote": Out(1), "m_wdata": Out(64), "m_paddr": Out(56),
             "lookup_en": Out(1), "lookup": Out(TlbLookup), "tlb": In(TlbResult),
@@ -264,10 +266,18 @@ class Lsu(wiring.Component):
             sign = name(sign_bit(m, data, offset, req.size) & signed, f"sign_{called}")
             return extended(align(m, data, offset), sign, req.size)
 
-        loaded = [kept(m, f"loaded{index}", Mux(use_buffer, 0, loads(cache.data[index], brought_down, f"way{index}")))
+        loaded = [kept(m, f"loaded{index}", Mux(m_valid & ~use_buffer,
+                                                loads(cache.data[index], brought_down, f"way{index}"), 0))
                   for index in range(ways)]
-        from_buffer = kept(m, "from_buffer", Mux(use_buffer, loads(buffer, rotate_down, "buffer"), 0))
-        rdata = _select(hits, loaded) | from_buffer
+        found = [_select(hits, loaded)] if ways == 1 else [
+            Mux(hits[index], value, 0) for index, value in enumerate(loaded)]
+        pairs = [kept(m, f"found{first}", reduce(or_, found[first:first + 2]))
+                 for first in range(0, ways, 2)]  # a gate each
+        m.d.comb += [
+            self.m_found.eq(reduce(or_, pairs)),
+            self.m_given.eq(kept(m, "from_buffer", Mux(use_buffer, loads(buffer, rotate_down, "buffer"), 0))),
+            self.m_rdata.eq(self.m_found | self.m_given),
+        ]
         # What there is to evict is read in the cycle before.
         victim = Signal(ways)
         was_dirty = Signal(ways)
@@ -322,7 +332,6 @@ class Lsu(wiring.Component):
             self.m_done_if_hit.eq(may_hit),
             self.m_done.eq(self.m_done_anyway | (may_hit & hit)),
             self.m_faulted.eq((answered & failed) | walk_faulted),
-            self.m_rdata.eq(rdata),
         ]
         stays = m_valid & ~self.m_done_anyway & ~self.m_kill
         m.d.sync += taken.eq(Mux(hit, kept(m, "taken_if_hit", self.x_fire | self.x_fire_if_hit | (stays & ~may_hit)),

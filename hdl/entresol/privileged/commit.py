@@ -52,7 +52,7 @@ class Commit(wiring.Component):
             "leaves": Out(1),  # it leaves, but M has to stay empty for a cycle
             "bypass": Out(Bypass),
             "rd_we": Out(1),  # `rd_data` is to be written to the register file
-            "rd_data": Out(64),  # what a load reads, and otherwise the value of `bypass`
+            "rd_data": Out(64),  # what a load finds, or else the value of `bypass`
             "redirect_valid": Out(1),  # everything younger is dropped
             "redirect_pc": Out(64),
             "redirect_reason": Out(Bubble),
@@ -65,7 +65,8 @@ class Commit(wiring.Component):
             "lsu_done_anyway": In(1),
             "lsu_faulted": In(1),
             "lsu_fault": In(MemFault),
-            "lsu_rdata": In(64),
+            "lsu_found": In(64),  # what a load reads: the one or the other, the first one late, and 0 otherwise
+            "lsu_given": In(64),
             "lsu_wrote": In(1),
             "lsu_wdata": In(64),
             "lsu_paddr": In(56),
@@ -212,8 +213,8 @@ class Commit(wiring.Component):
         # --- effects
         result = Signal(64)
         with m.Switch(control.unit):
-            with m.Case(Unit.LSU):  # late: it goes to whoever takes the value by itself
-                m.d.comb += result.eq(0)
+            with m.Case(Unit.LSU):  # the rest is late: it goes to whoever takes the value by itself
+                m.d.comb += result.eq(self.lsu_given)
             with m.Case(Unit.MUL):
                 m.d.comb += result.eq(self.mul_result)
             with m.Case(Unit.DIV):
@@ -228,7 +229,7 @@ class Commit(wiring.Component):
                                  goes_on & self.lsu_done_if_hit & self.bypass.valid)),
             self.bypass.rd.eq(i.rd),
             self.bypass.value.eq(result),
-            self.rd_data.eq(Mux(control.unit == Unit.LSU, self.lsu_rdata, result)),
+            self.rd_data.eq(result | self.lsu_found),
             # Told of what can stop a CSR instruction alone, because hundreds of registers wait for it.
             csr.csr_commit.eq(self.m_valid & csr_writes & ~interrupt & ~stopped
                               & Mux(csr.csr_fence, self.fence_done, ~csr.csr_busy)),
