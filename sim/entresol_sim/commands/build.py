@@ -52,6 +52,10 @@ def register(subparsers) -> None:
         help="rate of the serial line in bit/s until software changes it (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
+        "--seed", metavar="N", type=positive, default=1,
+        help="what placement begins with: another one may give a faster design (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
         "--out", metavar="DIR", help="directory for the bitstream, entresol.bit, report.json and the tools' files "
         "(default: build/BOARD-CONFIG)",
     )  # fmt: skip
@@ -95,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _simulate(choice, arguments.max_cycles, progress)
     out = Path(arguments.out or f"build/{board.name}-{config.name}")
     try:
-        report = flow.build(board, choice, out, progress)
+        report = flow.build(board, choice, out, progress, arguments.seed)
     except flow.BuildFailed as failure:
         progress.finish()
         print(f"entresol: {failure}", file=sys.stderr)
@@ -108,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not report.meets_timing:
         print(
             f"entresol: the design is too slow for {report.clock:g} MHz, there is no bitstream: choose --clock "
-            f"{flow.next_clock(board, report.frequency):g}, or a smaller --config.", file=sys.stderr,
+            f"{flow.next_clock(board, report.frequency):g}, another --seed, or a smaller --config.", file=sys.stderr,
         )  # fmt: skip
         return 1
     print(f"\n{out / 'entresol.bit'} is ready; it has not been tried on hardware", file=sys.stderr)

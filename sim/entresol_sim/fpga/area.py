@@ -17,7 +17,7 @@ from entresol.memory.axi import Axi4
 from entresol.soc.system import OnChipSystem
 
 from . import tools
-from .flow import SYNTH_FIRST, SYNTH_OPTIONS
+from .flow import BARRIERS, SYNTH_FIRST, SYNTH_OPTIONS
 from .netlist import allow_collisions, plain_names
 
 #: Which parts the system is divided into, by the beginnings of module names; the first one that fits counts.
@@ -48,7 +48,7 @@ CELLS: dict[str, dict[str, tuple[str, int]]] = {
 }  # fmt: skip
 
 #: How each family is synthesized.
-SYNTHESIS = {"ecp5": f"synth_ecp5 {SYNTH_OPTIONS}", "xilinx": "synth_xilinx -family xc7 -noiopad"}
+SYNTHESIS = {"ecp5": f"{BARRIERS}\nsynth_ecp5 {SYNTH_OPTIONS}", "xilinx": "synth_xilinx -family xc7 -noiopad"}
 
 
 class _System(wiring.Component):

@@ -22,12 +22,16 @@ from .tools import ToolError
 NAME = "entresol"  # of the files
 #: What yosys does first: `opt -full` finds more in the whole design than the default effort does in its modules.
 SYNTH_FIRST = ("proc", "flatten", "opt -full")
+#: What it does next for an ECP5: wires marked "keep" are where logic is not to be rearranged (`bits.kept`).
+BARRIERS = "optbarriers a:keep"
+#: and then, when it is mapped
+NO_BARRIERS = ("optbarriers -remove", "clean")
 #: Options of yosys's synth_ecp5: without multiplexers between LUTs, which waste more of them than they save.
 SYNTH_OPTIONS = "-nowidelut"
 
 #: Options of nextpnr: this placer gives shorter wires than the default one, the second router is much faster than the
-#: first; the result is the same every time.
-PLACE_OPTIONS = "--placer static --router router2 --seed 1"
+#: first; with the same seed the result is the same every time.
+PLACE_OPTIONS = "--placer static --router router2"
 
 #: What nextpnr calls them: what reports call them.
 RESOURCES = {
@@ -49,6 +53,7 @@ class Report:
 
     board: str
     config: str
+    seed: int
     clock: float
     frequency: float
     used: dict[str, int]
@@ -108,8 +113,10 @@ def next_clock(board: Board, frequency: float) -> int:
     return max((mhz for mhz in clocks if mhz <= frequency), default=clocks[0])
 
 
-def build(board: Board, choice: SystemChoice, out: Path, progress: Progress) -> Report:
+def build(board: Board, choice: SystemChoice, out: Path, progress: Progress, seed: int = 1) -> Report:
     """Write a bitstream, `entresol.bit`, and all that the tools made on the way into the directory `out`.
+
+    `seed` is what the placer begins with: another one gives another placement, several per cent faster or slower.
 
     Raises:
         UserError: a tool is missing, or the directory cannot be written.
@@ -134,8 +141,9 @@ def build(board: Board, choice: SystemChoice, out: Path, progress: Progress) -> 
     platform = board.platform()
     plan = platform.prepare(
         BoardTop(board, choice.make(), choice.clock), NAME, debug_verilog=False,
-        script_after_read="\n".join(SYNTH_FIRST), synth_opts=SYNTH_OPTIONS,
-        nextpnr_opts=f"--timing-allow-fail --report {NAME}.report.json {PLACE_OPTIONS}",
+        script_after_read="\n".join((*SYNTH_FIRST, BARRIERS)), synth_opts=SYNTH_OPTIONS,
+        script_after_synth="\n".join(NO_BARRIERS),
+        nextpnr_opts=f"--timing-allow-fail --report {NAME}.report.json {PLACE_OPTIONS} --seed {seed}",
     )  # fmt: skip
     try:
         for name, content in plan.files.items():
@@ -163,13 +171,13 @@ def build(board: Board, choice: SystemChoice, out: Path, progress: Progress) -> 
                 ) from error
             raise
         finished("place and route")
-        report = _report(board, choice, out, watch, seconds)
+        report = _report(board, choice, seed, out, watch, seconds)
         if not report.meets_timing:
             return report
         progress.step("packing the bitstream (4 of 4)")
         tools.run("ECPPACK", commands["ECPPACK"], out)
         finished("packing")
-        return _report(board, choice, out, watch, seconds)
+        return _report(board, choice, seed, out, watch, seconds)
     except ToolError as error:
         raise BuildFailed(f"The tool for {error.what} failed: {error.message} (logs are in {out}).") from error
 
@@ -201,7 +209,9 @@ class _Placing:
         )
 
 
-def _report(board: Board, choice: SystemChoice, out: Path, watch: _Placing, seconds: dict[str, float]) -> Report:
+def _report(
+    board: Board, choice: SystemChoice, seed: int, out: Path, watch: _Placing, seconds: dict[str, float]
+) -> Report:
     found = json.loads((out / f"{NAME}.report.json").read_text())
     achieved = min((clock["achieved"] for clock in found["fmax"].values()), default=0.0)
     steps = []
@@ -212,7 +222,7 @@ def _report(board: Board, choice: SystemChoice, out: Path, watch: _Placing, seco
                 for step in path["path"]
             ]
     report = Report(
-        board=board.name, config=choice.config.name, clock=choice.clock / 1e6, frequency=round(achieved, 2),
+        board=board.name, config=choice.config.name, seed=seed, clock=choice.clock / 1e6, frequency=round(achieved, 2),
         used={name: watch.counts[kind][0] for kind, name in RESOURCES.items() if kind in watch.counts},
         available={name: watch.counts[kind][1] for kind, name in RESOURCES.items() if kind in watch.counts},
         critical_path=steps, seconds=dict(seconds), tools=tools.versions(),

@@ -13,7 +13,7 @@ from .area import Area
 from .flow import Report
 
 #: What is kept of a `Report`.
-KEPT = ("board", "config", "clock", "frequency", "used", "available", "critical_path", "tools")
+KEPT = ("board", "config", "seed", "clock", "frequency", "used", "available", "critical_path", "tools")
 
 
 def recorded() -> list[dict[str, Any]]:

@@ -80,7 +80,7 @@ def test_a_design_that_is_too_slow_gives_no_bitstream(tmp_path: Path):
     assert not (tmp_path / "entresol.bit").exists()
 
 
-REPORT = Report("ulx3s-85f", "small", 40.0, 35.5, {"LUT4": 20, "FF": 10}, {"LUT4": 100, "FF": 100},
+REPORT = Report("ulx3s-85f", "small", 1, 40.0, 35.5, {"LUT4": 20, "FF": 10}, {"LUT4": 100, "FF": 100},
                 [{"ns": 1.0, "what": "logic", "where": "x"}], {}, {})  # fmt: skip
 
 
@@ -127,6 +127,7 @@ def test_the_command_says_what_does_not_fit(monkeypatch, capsys, tmp_path: Path)
     (["ulx3s-85f", "--clock", "33.3"], "ulx3s-85f cannot make a clock of 33.3 MHz: choose another, such as"),
     (["ulx3s-85f", "--clock", "x"], "'x' is no frequency"),
     (["ulx3s-85f", "--clock", "10", "--simulate"], "10 MHz is too slow for the UART"),
+    (["ulx3s-85f", "--seed", "x"], "argument --seed"),
     (["ulx3s-85f", "--baud", "99", "--simulate"], "cannot send 99 bit/s"),
     (["ulx3s-85f", "--without", "h"], "The demonstration needs the H extension"),
     (["ulx3s-85f", "--without", "v"], "linux has no extension 'v'"),
