@@ -17,7 +17,7 @@ from entresol.memory.axi import Axi4
 from entresol.soc.system import OnChipSystem
 
 from . import tools
-from .flow import BARRIERS, SYNTH_FIRST, SYNTH_OPTIONS
+from .flow import SYNTH_AFTER, SYNTH_FIRST, SYNTH_REST, synth_before
 from .netlist import allow_collisions, plain_names
 
 #: Which parts the system is divided into, by the beginnings of module names; the first one that fits counts.
@@ -48,7 +48,10 @@ CELLS: dict[str, dict[str, tuple[str, int]]] = {
 }  # fmt: skip
 
 #: How each family is synthesized.
-SYNTHESIS = {"ecp5": f"{BARRIERS}\nsynth_ecp5 {SYNTH_OPTIONS}", "xilinx": "synth_xilinx -family xc7 -noiopad"}
+SYNTHESIS = {
+    "ecp5": [*synth_before("top"), f"synth_ecp5 {SYNTH_REST} -top top", *SYNTH_AFTER],
+    "xilinx": [*SYNTH_FIRST, "synth_xilinx -family xc7 -noiopad -top top"],
+}
 
 
 class _System(wiring.Component):
@@ -119,7 +122,7 @@ def measure(config: CoreConfig, family: str = "ecp5", what: str = "system", part
     with tempfile.TemporaryDirectory(prefix="entresol-") as scratch:
         directory = Path(scratch)
         (directory / "top.il").write_text(text)
-        script = ["read_rtlil top.il", *keep, "hierarchy -top top", *SYNTH_FIRST, f"{SYNTHESIS[family]} -top top",
+        script = ["read_rtlil top.il", *keep, "hierarchy -top top", *SYNTHESIS[family],
                   "tee -q -o stat.json stat -json"]  # fmt: skip
         (directory / "top.ys").write_text("\n".join(script) + "\n")
         tools.run("YOSYS", ["-q", "top.ys"], directory)

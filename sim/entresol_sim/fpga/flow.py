@@ -22,12 +22,20 @@ from .tools import ToolError
 NAME = "entresol"  # of the files
 #: What yosys does first: `opt -full` finds more in the whole design than the default effort does in its modules.
 SYNTH_FIRST = ("proc", "flatten", "opt -full")
-#: What it does next for an ECP5: wires marked "keep" are where logic is not to be rearranged (`bits.kept`).
-BARRIERS = "optbarriers a:keep"
-#: and then, when it is mapped
-NO_BARRIERS = ("optbarriers -remove", "clean")
 #: Options of yosys's synth_ecp5: without multiplexers between LUTs, which waste more of them than they save.
 SYNTH_OPTIONS = "-nowidelut"
+
+
+def synth_before(top: str) -> list[str]:
+    """The commands of yosys up to the mapping to LUTs, which synth_ecp5 itself would do with too short wires in mind:
+    900 ps are closer to what they are than its 300.  Wires marked "keep" are where logic is not to be rearranged
+    (`bits.kept`)."""
+    return [*SYNTH_FIRST, "optbarriers a:keep", f"synth_ecp5 {SYNTH_OPTIONS} -top {top} -run begin:map_luts",
+            "abc9 -maxlut 4 -W 900", "clean"]  # fmt: skip
+
+
+#: Options of synth_ecp5 for the rest, and the commands after it.
+SYNTH_REST, SYNTH_AFTER = f"{SYNTH_OPTIONS} -run map_cells:", ("optbarriers -remove", "clean")
 
 #: Options of nextpnr: this placer gives shorter wires than the default one, the second router is much faster than the
 #: first; with the same seed the result is the same every time.
@@ -141,8 +149,8 @@ def build(board: Board, choice: SystemChoice, out: Path, progress: Progress, see
     platform = board.platform()
     plan = platform.prepare(
         BoardTop(board, choice.make(), choice.clock), NAME, debug_verilog=False,
-        script_after_read="\n".join((*SYNTH_FIRST, BARRIERS)), synth_opts=SYNTH_OPTIONS,
-        script_after_synth="\n".join(NO_BARRIERS),
+        script_after_read="\n".join(synth_before(NAME)), synth_opts=SYNTH_REST,
+        script_after_synth="\n".join(SYNTH_AFTER),
         nextpnr_opts=f"--timing-allow-fail --report {NAME}.report.json {PLACE_OPTIONS} --seed {seed}",
     )  # fmt: skip
     try:
