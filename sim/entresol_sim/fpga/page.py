@@ -24,16 +24,18 @@ def page(results: Rows, areas: Rows) -> str:
     if results:
         lines += [
             "The system with its RAM in the FPGA, placed and routed for the clock in the third column. A configuration "
-            "that ends in `-h` has the hypervisor extension left out.",
+            "that ends in `-h` has the hypervisor extension left out. A row is of the hardware that was there when it "
+            "was built; rows without a seed were built before the seed could be chosen.",
             "",
-            "| board | configuration | clock, MHz | highest clock, MHz | LUT4 | FF | BRAM | DSP |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- |",
+            "| board | configuration | seed | clock, MHz | highest clock, MHz | LUT4 | FF | BRAM | DSP |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
         ]
         for row in results:
             used = " | ".join(_share(row, name) for name in ("LUT4", "FF", "BRAM", "DSP"))
             met = "" if row["frequency"] >= row["clock"] else " (missed)"
             lines.append(
-                f"| {row['board']} | `{row['config']}` | {row['clock']:g}{met} | {row['frequency']:.1f} | {used} |"
+                f"| {row['board']} | `{row['config']}` | {row.get('seed', '')} | {row['clock']:g}{met} | "
+                f"{row['frequency']:.1f} | {used} |"
             )
         for row in results:
             ends = row["critical_path"][0]["where"], row["critical_path"][-1]["where"]
