@@ -11,7 +11,7 @@ def area(config: str, luts: int, *, family: str = "ecp5", parts: dict | None = N
 
 
 RESULT = {
-    "board": "ulx3s-85f", "config": "small", "clock": 25.0, "frequency": 31.25,
+    "board": "ulx3s-85f", "config": "small", "seed": 3, "clock": 25.0, "frequency": 31.25,
     "used": {"LUT4": 20000, "FF": 7000, "BRAM": 156, "DSP": 16},
     "available": {"LUT4": 83640, "FF": 83640, "BRAM": 208, "DSP": 156},
     "critical_path": [{"ns": 0.5, "what": "clk-to-q", "where": "system.soc.core.lsu.miss_TRELLIS_FF_Q"},
@@ -33,7 +33,7 @@ def test_modules_belong_to_parts():
 
 def test_page():
     text = page([RESULT], [area("small", 110), area("small-h", 100), area("small", 60, family="xilinx")])
-    assert "| ulx3s-85f | `small` | 25 | 31.2 | 20000 (24 %) | 7000 (8 %) | 156 (75 %) | 16 (10 %) |" in text
+    assert "| ulx3s-85f | `small` | 3 | 25 | 31.2 | 20000 (24 %) | 7000 (8 %) | 156 (75 %) | 16 (10 %) |" in text
     assert "takes 32.0 ns, from `soc.core.lsu.miss` to `soc.core.commit.pc`." in text
     assert "is 10.0 % of the LUTs of the same system without it (`small`, ecp5)" in text
     assert "| xilinx | system | `small` | 60 | 7 |" in text
