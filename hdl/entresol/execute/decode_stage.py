@@ -108,7 +108,7 @@ class DecodeStage(wiring.Component):
         m.d.comb += [
             wait_x.eq((x_gives1 | x_gives2) & ~self.from_x.ready),
             wait_m.eq(m_gives1 | m_gives2),
-            # Whether M is ready is known late, that it is free so at the same time.
+            # A value of M is there when M is free, which is known late.
             self.instr.ready.eq(if_free("ready", ~wait_x, ~self.x_valid & ~wait_x & ~wait_m)),
             goes.eq(if_free("goes", self.instr.valid & ~wait_x & ~self.flush_d,
                             self.instr.valid & ~wait_x & ~self.flush_d & ~wait_m)),

@@ -70,7 +70,7 @@ class Lsu(wiring.Component):
     is an `x_fire` if there is `m_hit` in that cycle.
     `x_flush` in the cycle of `x_fire`, but known later in it, takes it back.  `m_kill`, only in the first M cycle,
     drops the access without effect (`m_done` means nothing then, but for an `x_fire` that is taken back).
-    `m_rdata` is what it gives: `m_given`, or with `m_hit` `m_found`; both are 0 otherwise, and while nothing is in M.
+    `m_rdata` is what it gives: `m_given`, or with `m_hit` `m_found`; the other is 0, and both while nothing is in M.
     `m_missed`: it waits for a translation.
     `m_wrote`, `m_wdata` (right-aligned, zero-extended) and `m_paddr` describe with `m_done` what was written;
     CBO.ZERO shows data 0 at the address it was given.

@@ -55,8 +55,9 @@ class BuildFailed(Exception):
 class Report:
     """What became of a build.
 
-    `frequency` is the highest that the clock may have, `clock` the one it has (MHz); `used` and `available` count
-    resources by the names of `RESOURCES`; `paths` are the worst ones, each a list of (what, where, ns).
+    `seed` is what placement began with; `frequency` is the highest that the clock may have, `clock` the one it has
+    (MHz); `used` and `available` count resources by the names of `RESOURCES`; `critical_path` is the longest one, its
+    steps with `what`, `where` and `ns`.
     """
 
     board: str

@@ -23,9 +23,9 @@ def page(results: Rows, areas: Rows) -> str:
     lines = [_HEAD, "## Boards", ""]
     if results:
         lines += [
-            "The system with its RAM in the FPGA, placed and routed for the clock in the third column. A configuration "
-            "that ends in `-h` has the hypervisor extension left out. A row is of the hardware that was there when it "
-            "was built; rows without a seed were built before the seed could be chosen.",
+            "The system with its RAM in the FPGA, placed and routed for the clock in the fourth column. A "
+            "configuration that ends in `-h` has the hypervisor extension left out. A row is of the hardware that was "
+            "there when it was built; rows without a seed were built before the seed could be chosen.",
             "",
             "| board | configuration | seed | clock, MHz | highest clock, MHz | LUT4 | FF | BRAM | DSP |",
             "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
