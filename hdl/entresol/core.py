@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import CoreConfig
+from .execute.bits import kept
 from .execute.decode_stage import DecodeStage
 from .execute.divider import Divider
 from .execute.execute_stage import ExecuteStage
@@ -77,7 +78,8 @@ class Core(wiring.Component):
             m.d.comb += decode.no_instr.eq(Bubble.FRONTEND)
         m.d.comb += [
             decode.m_free_anyway.eq(commit.free_anyway),
-            decode.m_free_if_hit.eq(commit.free_if_hit),
+            decode.m_free_if_done.eq(commit.free_if_done),
+            decode.m_done_if_hit.eq(lsu.m_done_if_hit),
             decode.m_hit.eq(lsu.m_hit),
             decode.flush.eq(commit.redirect_valid),
             decode.flush_d.eq(execute.redirect_valid),
@@ -96,7 +98,10 @@ class Core(wiring.Component):
             execute.x_valid.eq(decode.x_valid),
             execute.x.eq(decode.x),
             execute.x_bubble.eq(decode.x_bubble),
-            execute.m_free.eq(commit.free),
+            execute.m_free_anyway.eq(commit.free_anyway),
+            execute.m_free_if_done.eq(commit.free_if_done),
+            execute.m_done_if_hit.eq(lsu.m_done_if_hit),
+            execute.m_hit.eq(lsu.m_hit),
             execute.m_leaves.eq(commit.leaves),
             execute.v.eq(csr.mode.v),
             execute.early.eq(commit.x_early),
@@ -115,8 +120,9 @@ class Core(wiring.Component):
             execute.data_masking.eq(csr.data_masking),
             execute.hlsv_masking.eq(csr.hlsv_masking),
             lsu.x_fire.eq(execute.lsu_valid & commit.free_anyway),
-            lsu.x_fire_if_hit.eq(execute.lsu_valid & commit.free_if_hit),
-            lsu.x_flush.eq(commit.redirect_valid),
+            lsu.x_fire_if_hit.eq(kept(m, "lsu_fires_if_done", execute.lsu_valid & commit.free_if_done)
+                                 & lsu.m_done_if_hit),
+            lsu.x_flush.eq(commit.redirect_valid | commit.x_refused),
             lsu.x.eq(execute.lsu),
             multiplier.en.eq(execute.mul_en),
             multiplier.op.eq(execute.mul_op),

@@ -131,7 +131,6 @@ class LsuRequests(wiring.Component):
         m.d.comb += [
             Assume(~self.m_kill | first | ~m_valid),
             Assume(~fires | ~m_valid | self.m_done & (~self.m_kill | self.x_flush)),
-            Assume(~self.x_flush | ~m_valid | self.m_done | self.m_kill),
             Assume(~self.changed | ~m_valid),
             Assume(~(m_valid & self.lookup_en & ~fires & request.mode.v) | (self.watched == subject)),
         ]
@@ -187,6 +186,7 @@ class LsuRequests(wiring.Component):
         claim(m, "fires", lsu["fires"] == (self.x_fire | self.x_fire_if_hit & self.m_hit))
         claim(m, "waiting", ~waiting | m_valid & Mux(answered, idle, ~idle & own))
         claim(m, "answered", ~answered | m_valid)
+        claim(m, "ends", lsu["ends"] == (answered | lsu.ongoing("MODIFY", "SECOND")))
         # What is decided in one cycle has been found in the one before
         decides = lsu.ongoing("DECIDE") & m_valid
         claim(m, "decides", ~decides | ~waiting & ~answered & ~relook & ~self._first & ~lsu["stale"]

@@ -73,7 +73,7 @@ class Pipeline(wiring.Component):
                      Assume(~lsu.m_done_if_hit | in_m & ~lsu.m_faulted)]
         claim(m, "killed_at_once", ~lsu.m_kill | first | ~in_m)
         claim(m, "one_at_a_time", ~fire | ~in_m | lsu.m_done & (~lsu.m_kill | lsu.x_flush))
-        claim(m, "flushed_when_done", ~lsu.x_flush | ~in_m | lsu.m_done | lsu.m_kill)
+        claim(m, "flushed_when_done", ~self._commit.component.redirect_valid | ~in_m | lsu.m_done | lsu.m_kill)
         instr = held.m
         assert instr.shape() is Executed
         units = {Unit.LSU: instr.is_lsu, Unit.DIV: instr.is_div, Unit.CSR: instr.is_csr, Unit.SYSTEM: instr.is_system}

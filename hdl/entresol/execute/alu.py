@@ -6,24 +6,24 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
 from ..isa.control import AluOp
-from .bits import count_ones, count_trailing_zeros
+from .bits import count_ones, count_trailing_zeros, kept
 
 _SHIFT_ADDS = (AluOp.SH1ADD, AluOp.SH2ADD, AluOp.SH3ADD)
 _MINMAX = (AluOp.MAX, AluOp.MAXU, AluOp.MIN, AluOp.MINU)
 
 
 def _if(condition: Value, value: Value) -> Value:
-    """`value` if `condition` (1 bit), else zero."""
-    return value & condition.replicate(len(value))
+    """`value` if `condition` (1 bit), else zero; a choice, since what is not chosen costs a simulator nothing."""
+    return Mux(condition, value, 0)
 
 
 class Alu(wiring.Component):
     """Integer operations of RV64I and, as configured, Zba, Zbb, Zbs and Zicond; combinational.
 
     One adder serves additions, one rotator all shifts, one comparator all that compares.  What leads to them is told
-    from single bits of the operation, as `AluOp` describes them, since they take long.  `word` gives the 32-bit form,
-    except that it makes SHxADD the .UW form (rs1 zero-extended from 32 bits).  Operations of extensions that the
-    configuration does not have give no particular result.
+    from single bits of the operation, as `AluOp` describes them, since they take long.  The sum meets the rest last.
+    `word` gives the 32-bit form, except that it makes SHxADD the .UW form (rs1 zero-extended from 32 bits).
+    Operations of extensions that the configuration does not have give no particular result.
     """
 
     def __init__(self, config: CoreConfig):
@@ -51,7 +51,7 @@ class Alu(wiring.Component):
         m.d.comb += group.eq(1 << op[3:5])
         adds, logical, shifting, _ = group
 
-        # Every part is zero unless its operation is selected, so that the result is the OR of them.
+        # Every part is zero unless its operation is selected, so that the result is the OR of them, and of the sum.
         parts: list[Value] = []
 
         # --- the second operand, inverted where that makes another operation of one there is
@@ -70,7 +70,6 @@ class Alu(wiring.Component):
             ]
         # A bit below the others carries in the one that completes the negation.
         m.d.comb += total.eq((Cat(1, augend) + Cat(invert, operand))[1:])
-        parts.append(_if(adds, total))
 
         # --- comparisons: inverting both sign bits makes an unsigned one of a signed one
         less, signed = Signal(), ~op[0]
@@ -113,7 +112,7 @@ class Alu(wiring.Component):
         shifts = shifting & ~op[2]
         rotates = shifting & op[2] & ~op[1] if zbb else Const(0)
         extracts = shifting & op[2] & op[1] if zbs else Const(0)
-        amount, opposite, distance, kept = Signal(6), Signal(6), Signal(6), Signal(6)
+        amount, opposite, distance, length = Signal(6), Signal(6), Signal(6), Signal(6)
         m.d.comb += [
             amount.eq(Cat(b[:5], b[5] & ~word)),
             # The negative, without a carry chain: every bit above the lowest one is turned over.
@@ -134,11 +133,11 @@ class Alu(wiring.Component):
         # by zero and a rotation those not below 0, BEXT those below 1.
         keep_above, fill = Signal(), Signal()
         m.d.comb += [
-            kept.eq(_if(shifts, Mux(left, amount, Cat(opposite[:5], opposite[5] & ~word))) | extracts),
+            length.eq(_if(shifts, Mux(left, amount, Cat(opposite[:5], opposite[5] & ~word))) | extracts),
             keep_above.eq(rotates | (shifts & (left | (amount == 0)))),
             fill.eq(is_op(AluOp.SRA) & Mux(word, a[31], a[63])),
         ]
-        keep = _below(m, kept) ^ keep_above.replicate(64)
+        keep = _below(m, length) ^ keep_above.replicate(64)
         parts.append((rotated & keep) | (fill.replicate(64) & ~keep))
 
         if zbb:
@@ -148,17 +147,23 @@ class Alu(wiring.Component):
         m.d.comb += [
             combined.eq(_or(parts)),
             short.eq(word & ~is_op(*_SHIFT_ADDS) if zba else word),
-            self.result.eq(Cat(combined[:32], Mux(short, combined[31].replicate(32), combined[32:]))),
         ]
+        low = kept(m, "low", combined[:32])
+        high = kept(m, "high", _if(~short, combined[32:]))
+        sign = kept(m, "sign", short & (low[31] | (adds & total[31])))
+        m.d.comb += self.result.eq(Cat(
+            low | _if(adds, total[:32]),
+            high | _if(kept(m, "adds_high", adds & ~short), total[32:]) | sign.replicate(32)))
         return m
 
     def _counts(self, m: Module, is_op) -> Value:
         a, word = self.a, self.word
         clz, ctz, cpop = is_op(AluOp.CLZ), is_op(AluOp.CTZ), is_op(AluOp.CPOP)
-        # Leading zeros are the trailing ones of the reverse; a one behind the word ends the count there.
+        # Leading zeros are the trailing ones of the reverse; a one behind the word ends the count there.  Of the two
+        # counts, bit 0 of the operation tells.
         mirrored, counted = Signal(64), Signal(64)
         m.d.comb += [
-            mirrored.eq(Mux(clz, Cat(Mux(word, a[:32], a[32:])[::-1], a[:32][::-1]), a)),
+            mirrored.eq(Mux(~self.op.as_value()[0], Cat(Mux(word, a[:32], a[32:])[::-1], a[:32][::-1]), a)),
             counted.eq(Cat(mirrored[:32], mirrored[32:] | word.replicate(32))),
         ]
         position, none = count_trailing_zeros(m, counted)
@@ -189,14 +194,13 @@ def _below(m: Module, limit: Value) -> Value:
     low, high = limit[:3], limit[3:]
     within = Cat(low > position for position in range(8))
     bits = Signal(64, name="below")
-    m.d.comb += bits.eq(Cat((high > group) | ((high == group) & within[position])
-                            for group in range(8) for position in range(8)))
+    m.d.comb += bits.eq(Cat(Mux(high > group, 0xFF, Mux(high == group, within, 0)) for group in range(8)))
     return bits
 
 
 def _one_hot(m: Module, number: Value, enable: Value) -> Value:
     """64 bits, that of `number` (6 bits) set if `enable`."""
+    low = Cat(number[:3] == position for position in range(8))
     bits = Signal(64, name="one_hot")
-    m.d.comb += bits.eq(Cat((number[3:] == group) & enable & (number[:3] == position)
-                            for group in range(8) for position in range(8)))
+    m.d.comb += bits.eq(Cat(_if((number[3:] == group) & enable, low) for group in range(8)))
     return bits

@@ -24,23 +24,31 @@ def chosen_late(m: Module, name: str, anyway: Value, if_late: Value, late: Value
     return kept(m, f"{name}_anyway", anyway) | (kept(m, f"{name}_if_late", if_late) & late)
 
 
+def either(condition: Value, if_one: Value, if_zero: Value) -> Value:
+    """`Mux`, in a form that synthesis does not make a clock enable of: that would have to be there earlier."""
+    return (if_one & condition.replicate(len(if_one))) | (if_zero & (~condition).replicate(len(if_zero)))
+
+
 def equal_pairs(m: Module, name: str, a: Value, b: Value) -> Value:
     """`a == b` by gates, two bits in each of the first ones, however early or late they come."""
     return Cat(kept(m, f"{name}{low}", a[low:low + 2] == b[low:low + 2]) for low in range(0, len(a), 2)).all()
 
 
-def equal(m: Module, a: Value, b: Value, enable: Value, called: str, otherwise: Value | None = None) -> Value:
-    """Whether `enable` and `a == b`, or `otherwise`, told by a carry: however late they come, it takes no more than one
-    gate for each bit and the way along the carry chain."""
-    same = Signal(len(a), name=f"{called}_same")
-    m.d.comb += same.eq(~(a ^ b))
-    if otherwise is None:
-        total = Signal(len(a) + 1, name=f"{called}_total")
-        m.d.comb += total.eq(same + enable)
-    else:  # a one at the top makes a carry of either
-        total = Signal(len(a) + 2, name=f"{called}_total")
-        m.d.comb += total.eq(Cat(same, otherwise) + Cat(enable, Const(0, len(a) - 1), Const(1)))
-    return total[-1]
+def equal_or(m: Module, a: Value, b: Value, enable: Value, called: str, otherwise: Value) -> tuple[Value, Value]:
+    """Whether `enable` and `a == b`, and whether that or `otherwise` (1 bit each), told by a carry: however late they
+    come, it takes no more than one gate for each bit and the way along the carry chain."""
+    same, total = Signal(len(a), name=f"{called}_same"), Signal(len(a) + 3, name=f"{called}_total")
+    m.d.comb += [
+        same.eq(~(a ^ b)),
+        # Behind the bits, a one shows the carry and hands it on, and a one beside `otherwise` makes a carry of either.
+        total.eq(Cat(same, Const(1), otherwise) + Cat(enable, Const(0, len(a)), Const(1))),
+    ]
+    return ~total[len(a)], total[-1]
+
+
+def equal(m: Module, a: Value, b: Value, enable: Value, called: str) -> Value:
+    """Whether `enable` and `a == b` (1 bit), as in `equal_or`."""
+    return equal_or(m, a, b, enable, called, Const(0))[0]
 
 
 def count_ones(m: Module, value: Value) -> Value:

@@ -1,6 +1,6 @@
 """Stage D: decode, register read and operand bypass."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,7 +9,7 @@ from ..frontend.types import FetchedInstr
 from ..isa.compressed import RvcDecoder
 from ..isa.control import BranchOp, Control, SrcA, SrcB, Unit
 from ..isa.decoder import Decoder
-from .bits import chosen_late
+from .bits import chosen_late, kept
 from .registers import RegisterFile
 from .types import Bubble, Bypass, Decoded
 
@@ -27,7 +27,8 @@ class DecodeStage(wiring.Component):
             "instr": In(stream.Signature(FetchedInstr)),
             "no_instr": In(Bubble),  # what the front end waits for
             "m_free_anyway": In(1),  # M is empty or its instruction leaves at the end of this cycle,
-            "m_free_if_hit": In(1),  # or is so if there is
+            "m_free_if_done": In(1),  # or is so with
+            "m_done_if_hit": In(1),  # and
             "m_hit": In(1),  # which is known last
             "flush": In(1),  # what is in D and X is not on the path any more
             "flush_d": In(1),  # what is in D is not (X mispredicted)
@@ -57,6 +58,8 @@ class DecodeStage(wiring.Component):
         m.d.comb += [
             decoder.insn.eq(fetched.raw),
             rvc.compressed.eq(fetched.raw),
+            rvc.asked[0].eq(self.from_x.rd),
+            rvc.asked[1].eq(self.from_m.rd),
             registers.read_addr1.eq(rs1), registers.read_addr2.eq(rs2),
             registers.write_en.eq(self.write_en),
             registers.write_addr.eq(self.write_addr),
@@ -65,7 +68,8 @@ class DecodeStage(wiring.Component):
 
         def if_free(name: str, condition: Value, anyway: Value) -> Value:
             """`anyway`, or `condition` and M is free."""
-            return chosen_late(m, name, anyway | (condition & self.m_free_anyway), condition & self.m_free_if_hit,
+            if_done = kept(m, f"{name}_if_done", condition & self.m_free_if_done)
+            return chosen_late(m, name, anyway | (condition & self.m_free_anyway), if_done & self.m_done_if_hit,
                                self.m_hit)
 
         # A compressed instruction is decoded beside its expansion.
@@ -75,21 +79,29 @@ class DecodeStage(wiring.Component):
             imm.eq(Mux(fetched.rvc, rvc.imm, decoder.imm)),
         ]
 
-        def operand(name, number, enabled, stored, instead, other):
-            """The value of a source register, or `other` if `instead`, and whether X, or otherwise M, must still be
-            waited for if it is not ready.  What X and loads give is late: it meets what is there already."""
+        # Which source registers X and M have is told of every place where a number can stand, before it is known which
+        # place counts; so what waits does not wait for the numbers.
+        def reads(name, enabled, number, sooner):
+            return [kept(m, f"{name}_in_{stage}", giver.valid & Mux(
+                fetched.rvc, sooner[index], enabled & (number == giver.rd)))
+                for index, (stage, giver) in enumerate((("x", self.from_x), ("m", self.from_m)))]
+
+        reads1 = reads("rs1", decoder.reads1, fetched.raw[15:20], rvc.reads1)
+        reads2 = reads("rs2", decoder.reads2, fetched.raw[20:25], rvc.reads2)
+
+        def operand(name, reads, stored, instead, other):
+            """The value of a source register, or `other` if `instead`.  What X and loads give is late: it meets what is
+            there already."""
             early, value = Signal(64, name=f"{name}_early"), Signal(64, name=f"{name}_value")
-            in_x, in_m = Signal(name=f"{name}_in_x"), Signal(name=f"{name}_in_m")
             take_x, take_m = Signal(name=f"{name}_take_x"), Signal(name=f"{name}_take_m")
             take_load = Signal(name=f"{name}_take_load")
+            in_x, in_m = reads
+            unless_load = kept(m, f"{name}_unless_load", early | (self.from_x.value & take_x.replicate(64)))
             m.d.comb += [
-                in_x.eq(self.from_x.valid & (self.from_x.rd == number)),
-                in_m.eq(self.from_m.valid & (self.from_m.rd == number)),
                 take_x.eq(in_x & ~instead),
                 take_m.eq(in_m & ~in_x & ~instead),
                 take_load.eq(take_m & self.from_m_loads),
-                value.eq(early | (self.from_x.value & take_x.replicate(64))
-                         | (self.load_data & take_load.replicate(64))),
+                value.eq(unless_load | (self.load_data & take_load.replicate(64))),
             ]
             with m.If(instead):
                 m.d.comb += early.eq(other)
@@ -97,22 +109,21 @@ class DecodeStage(wiring.Component):
                 m.d.comb += early.eq(self.from_m.value)
             with m.Elif(~in_x):
                 m.d.comb += early.eq(stored)
-            return value, enabled & in_x, enabled & ~in_x & in_m
+            return value
 
-        value1, x_gives1, m_gives1 = operand(
-            "rs1", rs1, control.rs1_en, registers.read_data1, control.src_a != SrcA.RS1,
-            Mux(control.src_a == SrcA.PC, fetched.pc, 0))
-        value2, x_gives2, m_gives2 = operand(
-            "rs2", rs2, control.rs2_en, registers.read_data2, control.src_b == SrcB.IMM, imm)
+        value1 = operand("rs1", reads1, registers.read_data1, control.src_a != SrcA.RS1,
+                         Mux(control.src_a == SrcA.PC, fetched.pc, 0))
+        value2 = operand("rs2", reads2, registers.read_data2, control.src_b == SrcB.IMM, imm)
+        (x_gives1, m_has1), (x_gives2, m_has2) = reads1, reads2
         wait_x, wait_m, goes, x_free = (Signal() for _ in range(4))
         m.d.comb += [
             wait_x.eq((x_gives1 | x_gives2) & ~self.from_x.ready),
-            wait_m.eq(m_gives1 | m_gives2),
+            wait_m.eq((m_has1 & ~x_gives1) | (m_has2 & ~x_gives2)),
             # A value of M is there when M is free, which is known late.
             self.instr.ready.eq(if_free("ready", ~wait_x, ~self.x_valid & ~wait_x & ~wait_m)),
             goes.eq(if_free("goes", self.instr.valid & ~wait_x & ~self.flush_d,
                             self.instr.valid & ~wait_x & ~self.flush_d & ~wait_m)),
-            x_free.eq(if_free("x_free", Const(1), ~self.x_valid)),
+            x_free.eq(if_free("x_free", self.x_valid, ~self.x_valid)),
         ]
 
         refill, refill_left = Signal(Bubble), Signal(range(self.REFILL_CYCLES + 1))
@@ -133,9 +144,11 @@ class DecodeStage(wiring.Component):
                 m.d.sync += self.x_bubble.eq(self.no_instr)
             m.d.sync += [
                 self.x.fetched.eq(fetched),
+                self.x.fetched.raw[16:].eq(fetched.raw[16:] & (~fetched.rvc).replicate(16)),
                 self.x.control.eq(control),
-                self.x.imm.eq(imm),
+                self.x.other_op.eq(~control.op),
                 self.x.from_pc.eq((control.unit == Unit.BRANCH) & (control.op != BranchOp.JALR)),
+                self.x.imm.eq(imm),
                 self.x.rs1.eq(value1),
                 self.x.rs2.eq(value2),
                 self.x.rd.eq(rd),

@@ -1,6 +1,6 @@
 """Stage X: integer operations, branch resolution, effective addresses."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,7 +11,7 @@ from ..isa.privilege import Mode
 from ..memory.types import LsuRequest, PointerMasking, masked
 from ..privileged.csr_access import CsrDecoder, csr_permission, decoded_csr
 from .alu import Alu
-from .bits import sum_differs
+from .bits import chosen_late, kept, sum_differs
 from .branch import BranchUnit
 from .types import Bubble, Bypass, Decoded, Early, Executed
 
@@ -29,7 +29,11 @@ class ExecuteStage(wiring.Component):
             "x_valid": In(1),
             "x": In(Decoded),
             "x_bubble": In(Bubble),
-            "m_free": In(1),  # M is empty, or its instruction leaves at the end of this cycle if it does not trap
+            # M is empty, or its instruction leaves at the end of this cycle if it does not trap:
+            "m_free_anyway": In(1),  # that is so,
+            "m_free_if_done": In(1),  # or with
+            "m_done_if_hit": In(1),  # and
+            "m_hit": In(1),  # which is known last
             "m_leaves": In(1),  # it leaves, but M has to stay empty for a cycle
             "flush": In(1),  # the instruction in X is not on the path any more
             "flush_reason": In(Bubble),
@@ -41,7 +45,7 @@ class ExecuteStage(wiring.Component):
             "csr_writes": Out(1),
             "misaligned": Out(1),  # it jumps to where no instruction can be
             "early": In(Early),  # its exception
-            "refused": In(1),  # which says that it must not be executed
+            "refused": In(1),  # which says that it must not be executed; known late
             "inval_flushes": In(1),  # CBO.INVAL is to do what CBO.FLUSH does
             "data_masking": In(PointerMasking),
             "hlsv_masking": In(PointerMasking),
@@ -51,7 +55,7 @@ class ExecuteStage(wiring.Component):
             "redirect_pc": Out(64),
             "update": Out(BranchUpdate),
             # units that answer in M
-            "lsu_valid": Out(1),  # fires when M is free, also with `flush`
+            "lsu_valid": Out(1),  # fires when M is free, also with `flush`, or `refused`
             "lsu": Out(LsuRequest),
             "mul_en": Out(1),
             "mul_op": Out(MulOp),
@@ -71,8 +75,14 @@ class ExecuteStage(wiring.Component):
         m.submodules.csr = csr = CsrDecoder(self._config)
         x, control, fetched = self.x, self.x.control, self.x.fetched
 
+        def if_free(name: str, condition: Value, anyway: Value | int = 0) -> Value:
+            """`anyway`, or `condition` and M is free."""
+            if_done = kept(m, f"{name}_if_done", condition & self.m_free_if_done)
+            return chosen_late(m, name, anyway | (condition & self.m_free_anyway), if_done & self.m_done_if_hit,
+                               self.m_hit)
+
         m.d.comb += [
-            alu.op.eq(control.op),
+            alu.op.eq(~x.other_op),
             alu.word.eq(control.word),
             alu.a.eq(x.rs1),
             alu.b.eq(x.rs2),
@@ -96,12 +106,12 @@ class ExecuteStage(wiring.Component):
             is_jalr.eq(is_branch & (control.op == BranchOp.JALR)),
         ]
 
-        # One adder serves branch targets (pc + imm), jalr (rs1 + imm) and memory addresses (rs1 + imm).
-        base, address, target, link = Signal(64), Signal(64), Signal(64), Signal(64)
+        # One adder serves JALR and memory addresses (rs1 + imm), one the other targets (pc + imm).
+        address, relative, target, link = Signal(64), Signal(64), Signal(64), Signal(64)
         m.d.comb += [
-            base.eq(Mux(x.from_pc, fetched.pc, x.rs1)),
-            address.eq(base + x.imm),
-            target.eq(Cat(address[0] & ~is_jalr, address[1:])),
+            address.eq(x.rs1 + x.imm),
+            relative.eq(fetched.pc + x.imm),
+            target.eq(Mux(x.from_pc, relative, Cat(0, address[1:]))),  # JALR drops bit 0
             link.eq(fetched.pc + Mux(fetched.rvc, 2, 4)),
         ]
 
@@ -113,7 +123,8 @@ class ExecuteStage(wiring.Component):
         with m.If(control.hlvx):
             m.d.comb += masking.pmm.eq(0)
 
-        # Bit 0 of a target is always 0 (JALR drops it).
+        # Bit 0 of a target is always 0.
+        base = Mux(x.from_pc, fetched.pc, x.rs1)
         other_target = sum_differs(m, base[1:], x.imm[1:], base[0] & x.imm[0], fetched.pred_target[1:])
         taken, fire, mispredicted = Signal(), Signal(), Signal()
         redirected = Signal()  # the front end is on the path of the branch in X already
@@ -133,7 +144,7 @@ class ExecuteStage(wiring.Component):
             self.redirect_pc.eq(Mux(is_branch & (branch.taken | ~conditional), target, link)),
         ]
         m.d.comb += [
-            fire.eq(self.x_valid & self.m_free & ~self.flush),
+            fire.eq(if_free("fire", self.x_valid & ~self.flush)),
             taken.eq(is_branch & (is_jal | is_jalr | branch.taken)),
             mispredicted.eq(~fetched.fault & ((taken != fetched.pred_taken)
                                               | (taken & other_target))),
@@ -149,7 +160,8 @@ class ExecuteStage(wiring.Component):
             rd_links.eq((x.rd == 1) | (x.rd == 5)),
             rs1_links.eq((rs1 == 1) | (rs1 == 5)),
         ]
-        with m.If(self.flush | self.m_free):
+        moves = if_free("moves", self.x_valid)  # from X to M, if there is no `flush`
+        with m.If(self.flush | moves):
             m.d.sync += redirected.eq(0)
         with m.Elif(self.redirect_valid):
             m.d.sync += redirected.eq(1)
@@ -187,8 +199,8 @@ class ExecuteStage(wiring.Component):
             self.bypass.ready.eq((control.unit == Unit.ALU) | (control.unit == Unit.BRANCH)),
             self.bypass.rd.eq(x.rd),
             self.bypass.value.eq(Mux(control.unit == Unit.BRANCH, link, alu.result)),
-            # `flush` is known late: the unit hears of it in the next cycle.
-            self.lsu_valid.eq(self.x_valid & ~fetched.fault & ~self.refused & (control.unit == Unit.LSU)),
+            # `flush` and `refused` are known late: the unit hears of them in the next cycle.
+            self.lsu_valid.eq(self.x_valid & ~fetched.fault & (control.unit == Unit.LSU)),
             self.lsu.op.eq(control.op),
             self.lsu.vaddr.eq(pointer),
             self.lsu.masking.eq(masking),
@@ -200,19 +212,22 @@ class ExecuteStage(wiring.Component):
             # The units' operands are taken while M may still be occupied: its late end is kept out of their paths.
             self.mul_en.eq(self.x_valid & (control.unit == Unit.MUL)),
             self.div_load.eq(self.x_valid & (control.unit == Unit.DIV)),
-            self.mul_op.eq(control.op),
-            self.div_op.eq(control.op),
+            self.mul_op.eq(~x.other_op),
+            self.div_op.eq(~x.other_op),
         ]
         if self._config.has("zicbom"):
             with m.If((control.op == LsuOp.CBO_INVAL) & self.inval_flushes):
                 m.d.comb += self.lsu.op.eq(LsuOp.CBO_FLUSH)
 
-        m.d.sync += self.m_first.eq(0)
-        with m.If(self.m_free):
+        # Whether M has an instruction in the next cycle, without and with a hit.
+        enters = self.x_valid & ~self.flush
+        stays = self.m_valid & ~self.m_leaves & ~self.flush
+        valid_else = kept(m, "valid_else", Mux(self.m_free_anyway, enters, stays))
+        valid_if_hit = kept(m, "valid_if_hit", Mux(self.m_free_anyway | (self.m_free_if_done & self.m_done_if_hit),
+                                                  enters, stays))
+        m.d.sync += [self.m_valid.eq(Mux(self.m_hit, valid_if_hit, valid_else)), self.m_first.eq(moves)]
+        with m.If(moves):
             m.d.sync += [
-                self.m_valid.eq(self.x_valid),
-                self.m_first.eq(1),
-                self.m_bubble.eq(self.x_bubble),
                 self.m.pc.eq(fetched.pc),
                 self.m.misaligned.eq(misaligned),
                 self.m.insn.eq(fetched.insn),
@@ -225,12 +240,12 @@ class ExecuteStage(wiring.Component):
                   for unit in (Unit.LSU, Unit.DIV, Unit.CSR, Unit.SYSTEM)),
                 self.m.writes_csr.eq(self.csr_writes),
                 self.m.rd.eq(x.rd),
-                self.m.result.eq(result),
-                self.m.id.eq(x.rs2),
                 self.m_csr.eq(csr.decoded),
             ]
-        with m.Elif(self.m_leaves):
-            m.d.sync += [self.m_valid.eq(0), self.m_bubble.eq(Bubble.SERIAL)]
-        with m.If(self.flush):  # late: whatever else has been taken does not matter then
-            m.d.sync += [self.m_valid.eq(0), self.m_bubble.eq(self.flush_reason)]
+        # What M holds when nothing is in it does not matter: not all of it has to wait for the same wire.
+        with m.If(if_free("takes_operands", self.x_valid, self.m_leaves)):
+            m.d.sync += [self.m.result.eq(result), self.m.id.eq(x.rs2)]
+        with m.If(if_free("bubbles", ~self.x_valid, self.m_leaves | self.flush)):
+            m.d.sync += self.m_bubble.eq(
+                Mux(self.flush, self.flush_reason, Mux(self.m_leaves, Bubble.SERIAL, self.x_bubble)))
         return m

@@ -72,10 +72,12 @@ class Multiplier(wiring.Component):
 
         def row(*fields: tuple[int, int]):
             """128 bits from the bottom: each `weight` (-1 for zeros), extended to so many bits."""
-            signs = [Const(0) if weight == 3 else each[-1] for weight, each in enumerate(registered)]
             return Cat(Const(0, bits) if weight < 0 else registered[weight][:bits] if bits <= 36
-                       else Cat(registered[weight], signs[weight].replicate(bits - 36))
-                       for weight, bits in fields)
+                       else Cat(registered[weight], sign(weight, bits - 36)) for weight, bits in fields)
+
+        def sign(weight: int, bits: int) -> Value:
+            # a choice, because a simulator puts repeated bits together one by one
+            return Const(0, bits) if weight == 3 else Mux(registered[weight][-1], (1 << bits) - 1, Const(0, bits))
 
         total = add([row((0, 32), (-1, 16), (3, 48), (6, 32)), row((-1, 16), (1, 48), (4, 64)),
                      row((-1, 32), (2, 48), (5, 48))], "total", 128)

@@ -15,6 +15,7 @@ class Decoded(data.Struct):
     from_pc: 1  # what `imm` is added to is the pc, not rs1: the target of a branch or JAL
     fetched: FetchedInstr
     control: Control
+    other_op: 6  # the complement of control.op, for the integer units: registers that stay apart have less far to go
     rd: 5
 
 

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
-from ..execute.bits import kept
+from ..execute.bits import chosen_late
 from ..isa.causes import Cause
 from ..isa.privilege import Access, Mode
 from ..memory.axi import Axi4
@@ -106,17 +106,21 @@ class Frontend(wiring.Component):
         taken = Signal()
         here = Mux(again, f1_pc, pc)
         # That a way of the cache has the group is known last, and meets what follows with and without it.
-        advances_anyway, advances_if_tagged = Signal(), Signal()
+        leaves_anyway, leaves_if_tagged = Signal(), Signal()
+        advances_anyway, advances_if_tagged = Signal(), Signal()  # ... and something follows
 
         def with_tag(name, anyway, if_tagged):
-            return kept(m, f"{name}_anyway", anyway) | (icache.tagged & kept(m, f"{name}_if_tagged", if_tagged))
+            return chosen_late(m, name, anyway, if_tagged, icache.tagged)
+
+        def moves(name, anyway, if_tagged):
+            """Whether fetching goes on at another address.  The last of the redirections is as late as the tag."""
+            return with_tag(name, anyway | refetch | self.redirect_valid, if_tagged) | self.branch_valid
 
         m.d.comb += [
             taken.eq(predictor.taken),
             predictor.pc.eq(pc),
             predictor.allowed.eq(~wraps & ~unpredicted),
-            predictor.next_en.eq(with_tag("next_en", advances_anyway | refetch, advances_if_tagged)
-                                 | self.redirect_valid | self.branch_valid),
+            predictor.next_en.eq(moves("next_en", advances_anyway, advances_if_tagged)),
             predictor.advance.eq(advance & taken & ~refetch),
             predictor.redirect.eq(self.redirect_valid),
             predictor.redirect_pc.eq(Cat(0, self.redirect_pc[1:])),
@@ -133,7 +137,8 @@ class Frontend(wiring.Component):
             self.lookup.access.eq(Access.FETCH),
             self.lookup.mode.eq(self.mode),
         ]
-        with m.If(predictor.next_en):
+        # Apart from the enable of the tables: behind a fault it does not matter whether the pc moves.
+        with m.If(moves("pc_moves", leaves_anyway, leaves_if_tagged)):
             m.d.sync += [
                 pc.eq(predictor.next_pc),
                 wraps.eq(~flush & ~taken & (predictor.sequential[TARGET_BITS - 3] != pc[TARGET_BITS])),
@@ -157,8 +162,10 @@ class Frontend(wiring.Component):
             # Only the first of the two words that are wanted was permitted: the second one is looked up next.
             split.eq(self.tlb.narrow & ~f1_pc[2] & f1_last[1]),
             may_leave.eq(f1_valid & queue.room & ~split),
-            advances_anyway.eq((~f1_valid | (may_leave & icache.hit_early)) & ~stopped),
-            advances_if_tagged.eq(may_leave & icache.request & ~stopped),
+            leaves_anyway.eq(~f1_valid | (may_leave & icache.hit_early)),
+            leaves_if_tagged.eq(may_leave & icache.request),
+            advances_anyway.eq(leaves_anyway & ~stopped),
+            advances_if_tagged.eq(leaves_if_tagged & ~stopped),
             advance.eq(with_tag("advance", advances_anyway, advances_if_tagged)),
 
             queue.push.eq(with_tag("push", queue.room & (icache.hit_early | (f1_valid & f1_faulted)),

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ..config import CoreConfig
-from ..execute.bits import equal, kept
+from ..execute.bits import equal_or, equal_pairs, kept
 from ..memory.axi import Axi4, Burst
 
 #: 8-byte words in a line.
@@ -24,7 +24,7 @@ class ICache(wiring.Component):
 
     - `hit`: `data` holds the aligned 8 bytes, `begin` those from the halfword `position` on, and `long` says that the
       lowest two bits of these are ones.  This may last for one cycle only (a word on its way into a line).  It is
-      `request` and `tagged`, which is known late, or `hit_early`.
+      `request` and `tagged`, which is known late, or `hit_early`, which is for the line that came last.
     - `error`: the bus refuses the line (one cycle, to be noted).
     - `stale`: the word has come in since it was read: read again.
     - none of them: the line is being fetched, wait.
@@ -82,7 +82,7 @@ class ICache(wiring.Component):
         present = Signal()  # what is wanted is in that line, as is the word
 
         # --- memories.  What is read while it is written is not used: until a line is valid, `filled` says what is in.
-        way_data, way_hit, way_valid = [], [], []
+        way_data, way_tagged, way_fills, way_selected, way_valid = [], [], [], [], []
         for way in range(ways):
             m.submodules[f"data{way}"] = data = memory.Memory(
                 shape=64, depth=config.sets * WORDS, init=[], attrs={"no_rw_check": 1})
@@ -93,7 +93,6 @@ class ICache(wiring.Component):
             data_read, tag_read = data.read_port(), tags.read_port()
             valid = Signal(config.sets, name=f"valid{way}")
             valid_read = Signal(name=f"valid_read{way}")
-            hit = Signal(name=f"hit{way}")
             m.d.comb += [
                 data_read.en.eq(self.read_en),
                 data_read.addr.eq(Cat(read_word, read_set)),
@@ -105,13 +104,16 @@ class ICache(wiring.Component):
                 tag_write.en.eq(install & (fill_way == way)),
                 tag_write.addr.eq(fill_addr[6:6 + set_bits]),
                 tag_write.data.eq(fill_addr[tag]),
-                hit.eq(equal(m, tag_read.data, self.paddr[tag], valid_read, f"hit{way}",
-                             present & (fill_way == way))),
             ]
             with m.If(self.read_en):
                 m.d.sync += valid_read.eq(valid.bit_select(read_set, 1))
+            # Which way's tag it is decides what goes on, and which way's data it is has many loads.
+            fills = kept(m, f"fills{way}", present & (fill_way == way))
+            tagged, selected = equal_or(m, tag_read.data, self.paddr[tag], valid_read, f"hit{way}", fills)
+            way_tagged.append(tagged)
+            way_fills.append(fills)
+            way_selected.append(selected)
             way_data.append(data_read.data)
-            way_hit.append(hit)
             way_valid.append((valid, valid_read))
 
         # --- the answer
@@ -120,30 +122,37 @@ class ICache(wiring.Component):
         with m.If(self.read_en):
             m.d.sync += filled_read.eq(filled.bit_select(read_word, 1))
         m.d.comb += [
-            same_line.eq(active & (self.paddr[line] == fill_addr[line])),
+            # The lowest bits of the page come out of a multiplexer, by the page's size.
+            same_line.eq(kept(
+                m, "same_line", kept(m, "same_offset", active & (self.paddr[6:12] == fill_addr[6:12]))
+                & Cat(kept(m, f"same_page{bit}", self.paddr[bit] == fill_addr[bit]) for bit in range(12, 21)).all()
+                & equal_pairs(m, "same_high", self.paddr[21:], fill_addr[21:]))),
             present.eq(same_line & filled_read),
             arrives.eq(beat & (fill_word == self.paddr[3:6])),
             arriving.eq(same_line & arrives),
-            self.tagged.eq(Cat(way_hit).any()),
+            self.tagged.eq(kept(m, "any_tagged", Cat(way_tagged).any())),
             self.hit_early.eq(kept(m, "early", self.request & same_line
-                                   & kept(m, "arrives_well", arrives & ~self.axi.rresp.as_value()[1]))),
+                                   & kept(m, "is_in", filled_read | (arrives & ~self.axi.rresp.as_value()[1])))),
             self.hit.eq(self.hit_early | (self.request & self.tagged)),
             self.error.eq(self.request & arriving & self.axi.rresp.as_value()[1]),
             self.stale.eq(self.request & same_line & ~present & filled.bit_select(self.paddr[3:6], 1)),
         ]
         # Which way it is comes late: so each is aligned by itself.  No two of these are selected at once.
-        sources = [(arriving, self.axi.rdata), *zip(way_hit, way_data, strict=True)]
+        sources = [(arriving, self.axi.rdata), *zip(way_selected, way_data, strict=True)]
         words, begins, longs = [], [], []
         for index, (select, word) in enumerate(sources):
-            begin = Signal(32, name=f"begin{index}")
-            m.d.comb += begin.eq(word.bit_select(self.position << 4, 32))
+            begin = kept(m, f"begin{index}", word.bit_select(self.position << 4, 32))
             words.append(word & select.replicate(64))
             begins.append(begin & select.replicate(32))
-            longs.append(select & kept(m, f"long{index}", begin[:2].all()))
+            longs.append(kept(m, f"long{index}", begin[:2].all()))
+        # What depends on the length goes on for long, and begins at the tags themselves.
+        long_early = (arriving & longs[0]) | Cat(
+            fills & long for fills, long in zip(way_fills, longs[1:], strict=True)).any()
         m.d.comb += [
             self.data.eq(reduce(or_, words)),
             self.begin.eq(reduce(or_, begins)),
-            self.long.eq(reduce(or_, longs)),
+            self.long.eq(kept(m, "long_early", long_early) | Cat(
+                tagged & long for tagged, long in zip(way_tagged, longs[1:], strict=True)).any()),
         ]
 
         # --- fetching a line

@@ -3,7 +3,7 @@
 Predictions are hints.  They cost time when wrong, so nothing here needs to be exact, flushed or reset.
 """
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -263,56 +263,66 @@ class Predictor(wiring.Component):
             self.last.eq(Mux(second, entries[1].position, entries[0].position)),
         ]
 
-        # --- where it goes on: a function of the address bits [36:1] and the path of every candidate is worked out
-        # before one is chosen, by whether the first branch is taken, the second one, and `redirect`
+        # --- where it goes on: a function of the address bits [36:1] of every candidate is worked out before one is
+        # chosen, by whether the first branch is taken, the second one, `redirect` and `branch`
         stays = Signal(TARGET_BITS - 1)  # if no branch is taken
         m.d.comb += [
             self.sequential.eq(self.pc[3:] + 1),
             stays.eq(Mux(self.forget, self.forget_pc[1:TARGET_BITS], Cat(0, 0, self.sequential[:GROUP_BITS]))),
         ]
 
-        def predicted(name, function):
+        # The path's part in an index comes in with the choice by the first branch.
+        def predicted(name, function, path=None):
+            def indexed(address):
+                return address if path is None else address ^ path
+
             candidates = []
             for way in range(WAYS):
-                direct = kept(m, f"{name}_direct{way}", Mux(way_returns[way], function(top_return, next_path),
-                                                            function(targets[way], next_path)))
-                indirect = kept(m, f"{name}_indirect{way}", function(indirect_read.data.target, next_path))
+                direct = kept(m, f"{name}_direct{way}", Mux(
+                    way_returns[way], kept(m, f"{name}_returned{way}", function(top_return)),
+                    kept(m, f"{name}_target{way}", function(targets[way]))))
+                indirect = kept(m, f"{name}_indirect{way}", function(indirect_read.data.target))
                 candidates.append(kept(m, f"{name}_candidate{way}", Mux(way_indirect[way], indirect, direct)))
             first, last = candidates
-            neither = kept(m, f"{name}_neither", function(stays, next_path))
+            neither = kept(m, f"{name}_neither", function(stays))
             both = kept(m, f"{name}_both", Mux(first_wins, first, last))
-            return Mux(way_taken[1], kept(m, f"{name}_second", Mux(way_taken[0], both, last)),
-                       kept(m, f"{name}_first", Mux(way_taken[0], first, neither)))
+            return Mux(way_taken[1], kept(m, f"{name}_second", indexed(Mux(way_taken[0], both, last))),
+                       kept(m, f"{name}_first", indexed(Mux(way_taken[0], first, neither))))
 
-        def asked(name, function):
-            redirected, resolved = (kept(m, f"{name}_{what}", function(pc[1:TARGET_BITS], resolved_path))
+        def unless_asked(name, redirected, resolved, predicted):
+            """X's redirection is known last."""
+            otherwise = kept(m, f"{name}_otherwise", Mux(self.redirect, redirected, predicted))
+            return Mux(self.branch & ~self.redirect, resolved, otherwise)
+
+        def asked(name, function, bits=0, length=0):
+            """`function` of the address, and of `length` bits of the path as part of an index of `bits` bits."""
+            next_part, resolved_part = (
+                kept(m, f"{name}_{what}_path", direction.fold(path[:length], bits)) if length else Const(0, 0)
+                for what, path in (("next", next_path), ("resolved", resolved_path)))
+            redirected, resolved = (kept(m, f"{name}_{what}", function(pc[1:TARGET_BITS]) ^ resolved_part)
                                     for what, pc in (("redirected", self.redirect_pc), ("resolved", self.branch_pc)))
-            return Mux(self.redirect, redirected, Mux(self.branch, resolved, predicted(name, function)))
+            return unless_asked(name, redirected, resolved, predicted(name, function, next_part if length else None))
 
-        def index(bits, length):
-            return lambda address, path: direction.index_of(address[2:], path[:length], bits)
+        def hashed(bits):
+            return lambda address: direction.hash_of(address[2:], bits)
 
         tagged_bits, base_bits = direction.tagged_bits(config), direction.base_bits(config)
         m.d.comb += [
-            self.target.eq(predicted("target", lambda address, path: address)),
-            next_set.eq(asked("set", lambda address, path: set_of(address[2:]))),
-            indirect_read.addr.eq(asked("indirect", index(indirect_bits, indirect_path.stop))),
-            directions.next_base.eq(asked("base", index(base_bits, 0))),
-            *(directions.next_tagged[number].eq(asked(f"tagged{number}", index(tagged_bits, events * EVENT_BITS)))
+            self.target.eq(predicted("target", lambda address: address)),
+            next_set.eq(asked("set", lambda address: set_of(address[2:]))),
+            indirect_read.addr.eq(asked("indirect", hashed(indirect_bits), indirect_bits, indirect_path.stop)),
+            directions.next_base.eq(asked("base", hashed(base_bits))),
+            *(directions.next_tagged[number].eq(asked(f"tagged{number}", hashed(tagged_bits), tagged_bits,
+                                                      events * EVENT_BITS))
               for number, events in enumerate(direction.EVENTS)),
         ]
         # Above, in a form that synthesis does not make a clock enable of.
         upper = kept(m, "upper_taken", self.pc[TARGET_BITS:])
         upper_stays = kept(m, "upper_stays", Mux(self.forget, self.forget_pc[TARGET_BITS:],
                                                  self.sequential[TARGET_BITS - 3:]))
-        with m.If(self.redirect):
-            m.d.comb += self.next_pc.eq(self.redirect_pc)
-        with m.Elif(self.branch):
-            m.d.comb += self.next_pc.eq(self.branch_pc)
-        with m.Else():
-            m.d.comb += self.next_pc.eq(Cat(
-                0, self.target, (upper & self.taken.replicate(len(upper)))
-                | (upper_stays & (~self.taken).replicate(len(upper)))))
+        goes_on = kept(m, "goes_on", Cat(0, self.target, (upper & self.taken.replicate(len(upper)))
+                                         | (upper_stays & (~self.taken).replicate(len(upper)))))
+        m.d.comb += self.next_pc.eq(unless_asked("pc", self.redirect_pc, self.branch_pc, goes_on))
 
         # --- follow it, from the next cycle on
         calls = Cat(entry.kind == BranchKind.CALL for entry in entries)

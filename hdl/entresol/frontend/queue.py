@@ -151,12 +151,11 @@ class FetchQueue(wiring.Component):
             queued.fault_high.eq(crosses),
             queued.broken.eq(crosses & this.taken),
         ]
-        ends_group, pop = Signal(), Signal(2)
+        ends_group = Signal()
         next_first = Signal(2)  # of the group that is the head when this one is left, if there is one
         m.d.comb += [
             ends_group.eq(Mux(crosses, after.first == after.last, end == this.last)),
             next_first.eq(Mux(crosses, Mux(two, pushed.first, firsts[0]), after.first)),
-            pop.eq(crosses + ends_group),
         ]
 
         # --- the next instruction, if it is the first of the group that comes in.  How long it is is known late, as are
@@ -182,49 +181,58 @@ class FetchQueue(wiring.Component):
             high_stored.eq(queued.high & (~none & ~high_joins).replicate(16)),
             take.eq(kept(m, "take_anyway", ~slot_valid) | (self.instr.ready & kept(m, "may_take", ~self.alias))),
         ]
-        with m.If(take):  # known late: what follows from it is there already
+        # Out of what is under `take`, which is known later.
+        next_valid = Mux(self.push, by_length("valid", ~none | ~incoming_crosses | (incoming_at_end & pushed.taken), 1),
+                         kept(m, "valid_queued", ~none & (~waits | queued.broken)))
+        next_high = (kept(m, "high_stored", high_stored)
+                     | (group.begin[16:] & none.replicate(16)) | (group.begin[:16] & high_joins.replicate(16)))
+        next_predicted = by_length("predicted", Mux(none, pushed.taken & follows_end, queued.predicted),
+                                   Mux(none, pushed.taken & incoming_at_end, queued.predicted))
+        next_broken = by_length("broken", Mux(none, incoming_at_end & pushed.taken, queued.broken),
+                                ~none & queued.broken)
+        with m.If(take):
             m.d.sync += [
-                slot_valid.eq(Mux(self.push,
-                                  by_length("valid", ~none | ~incoming_crosses | (incoming_at_end & pushed.taken), 1),
-                                  kept(m, "valid_queued", ~none & (~waits | queued.broken)))),
+                slot_valid.eq(next_valid),
                 slot.low.eq(Mux(none, group.begin[:16], queued.low)),
-                slot.high.eq(kept(m, "high_stored", high_stored)
-                             | (group.begin[16:] & none.replicate(16)) | (group.begin[:16] & high_joins.replicate(16))),
+                slot.high.eq(next_high),
                 slot.position.eq(Mux(none, pushed.first, queued.position)),
-                slot.predicted.eq(by_length("predicted", Mux(none, pushed.taken & follows_end, queued.predicted),
-                                            Mux(none, pushed.taken & incoming_at_end, queued.predicted))),
+                slot.predicted.eq(next_predicted),
                 slot.fault.eq(Mux(none, pushed.fault, queued.fault)),
                 slot.fault_high.eq(~none & queued.fault_high),
-                slot.broken.eq(by_length("broken", Mux(none, incoming_at_end & pushed.taken, queued.broken),
-                                         ~none & queued.broken)),
+                slot.broken.eq(next_broken),
                 row.eq(Mux(none, tail, head)),
             ]
 
         # --- what is left behind it
-        def rest(name, if_long, if_short, queued, unpushed, kept_pushed, kept_unpushed):
-            """What comes next, if something is taken and a group comes in, by the length of its first instruction or
-            `queued` if there are others before it; if none comes in; and if nothing is taken."""
-            taken = kept(m, f"{name}_taken", Mux(
-                self.push, by_length(name, Mux(none, if_long, queued), Mux(none, if_short, queued)),
-                kept(m, f"{name}_unpushed", unpushed)))
+        def by_end(name, if_ends, otherwise):
+            """By whether the next instruction ends its group, which is known later than whether it crosses into
+            another."""
+            return Mux(ends_group, kept(m, f"{name}_if_ends", if_ends), kept(m, f"{name}_if_not", otherwise))
+
+        def rest(name, if_long, if_short, queued, unpushed, stays, kept_pushed, kept_unpushed):
+            """What comes next, if something is taken and a group comes in, by the length of its first instruction, or
+            `queued` if there are others before it; if none comes in, `unpushed`, or `stays` if nothing is left; and if
+            nothing is taken.  Of `queued` and `unpushed` there are two each, as in `by_end`."""
+            pushed = by_length(name, *(by_end(f"{name}_{length}", *(Mux(none, value, other) for other in queued))
+                                       for length, value in (("long", if_long), ("short", if_short))))
+            unpushed = by_end(f"{name}_unpushed", *(Mux(none | waits, stays, other) for other in unpushed))
+            taken = kept(m, f"{name}_taken", Mux(self.push, pushed, kept(m, f"{name}_none_pushed", unpushed)))
             not_taken = kept(m, f"{name}_not_taken", Mux(self.push, kept_pushed, kept_unpushed))
             # In a form that synthesis does not make a clock enable of.
             return (taken & take.replicate(len(taken))) | (not_taken & (~take).replicate(len(not_taken)))
 
-        remaining, next_position = Signal.like(count), Signal.like(position)
-        m.d.comb += [
-            remaining.eq(count - pop),
-            next_position.eq(Mux(ends_group, next_first, Mux(crosses, after.first, end) + 1)),
-        ]
+        more, less, two_less = ((count + difference)[:len(count)] for difference in (1, -1, -2))
+        next_position = (next_first, (Mux(crosses, after.first, end) + 1)[:2])
+        next_head = (Mux(crosses, third, behind), Mux(crosses, behind, head))
         unmoved = Mux(none, pushed.first, position)
         m.d.sync += [
             head.eq(rest("head", (head + follows_end)[:len(head)], (head + incoming_at_end)[:len(head)],
-                         (head + pop)[:len(head)], Mux(none | waits, head, (head + pop)[:len(head)]), head, head)),
-            count.eq(rest("count", ~follows_end, ~incoming_at_end, (remaining + 1)[:len(count)],
-                          Mux(none | waits, count, remaining), (count + 1)[:len(count)], count)),
+                         next_head, next_head, head, head, head)),
+            count.eq(rest("count", ~follows_end, ~incoming_at_end,
+                          (Mux(crosses, less, count), Mux(crosses, count, more)),
+                          (Mux(crosses, two_less, less), Mux(crosses, less, count)), count, more, count)),
             position.eq(rest("position", Mux(incoming_crosses, pushed.first, pushed.first + 2)[:2],
-                             (pushed.first + 1)[:2], next_position, Mux(waits, position, next_position),
-                             unmoved, unmoved)),
+                             (pushed.first + 1)[:2], next_position, next_position, position, unmoved, unmoved)),
         ]
 
         # --- offer it
@@ -236,7 +244,7 @@ class FetchQueue(wiring.Component):
             expander.compressed.eq(slot.low),
             instr.pc.eq(Cat(0, slot.position, base)),
             instr.rvc.eq(rvc),
-            instr.raw.eq(Mux(rvc, slot.low, Cat(slot.low, slot.high))),
+            instr.raw.eq(Cat(slot.low, slot.high)),
             instr.insn.eq(Mux(rvc, expander.expanded, Cat(slot.low, slot.high))),
             instr.pred_taken.eq(slot.predicted),
             instr.pred_target.eq(Cat(0, target, instr.pc[TARGET_BITS:])),

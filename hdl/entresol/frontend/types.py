@@ -18,7 +18,7 @@ class FetchedInstr(data.Struct):
     pc: 64  # bytes
     pred_target: 64
     insn: 32  # expanded to 32 bits when compressed; 0 when the 16-bit encoding is illegal
-    raw: 32  # as fetched; the upper half is 0 when compressed
+    raw: 32  # as fetched; the upper half is 0 when compressed, from X on
     rvc: 1
     pred_taken: 1  # the front end went on at pred_target rather than behind the instruction
     fault: 1  # could not be fetched: FetchPort.fault says why, insn is meaningless

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from amaranth.hdl import Cat, Module
+from amaranth.hdl import Cat, Const, Module
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -204,9 +204,28 @@ def _meanings(extensions: frozenset[str]) -> tuple[tuple[tuple[Cube, ...], ...],
     return control, tuple(_terms(extensions, lambda row, bit=bit: immediate(row, bit)) for bit in range(32))
 
 
+@cache
+def _registers(extensions: frozenset[str], enable: str, low: int) -> dict[Bits, tuple[Cube, ...]]:
+    """Where the number of a register that is read comes from (its field of the expansion begins at bit `low`, and
+    `enable` of the control word says that it is read), and product terms of "it comes from there"; x0 apart."""
+
+    def source(row: Compressed) -> Bits:
+        return row.bits[27 - low:32 - low] if _ROW[row.target].control.get(enable) else _X0
+
+    return {field: _terms(extensions, lambda row, field=field: source(row) == field)
+            for field in dict.fromkeys(source(row) for row in configured(extensions)) if field != _X0}
+
+
 class RvcDecoder(wiring.Component):
     """Decodes a compressed instruction; combinational.  `control` and `imm` are what the decoder would say of its
-    expansion, only sooner; they mean nothing but `illegal` if that is."""
+    expansion, only sooner; they mean nothing but `illegal` if that is.
+
+    `reads1` and `reads2` tell of each of the registers `asked` (other than x0) whether the instruction reads it as rs1
+    or rs2, sooner than the numbers of these are known.
+    """
+
+    #: Registers that are asked about.
+    ASKED = 2
 
     def __init__(self, config: CoreConfig):
         self._config = config
@@ -214,6 +233,9 @@ class RvcDecoder(wiring.Component):
             "compressed": In(16),  # bits 1:0 other than 3
             "control": Out(Control),
             "imm": Out(64),
+            "asked": In(data.ArrayLayout(5, self.ASKED)),
+            "reads1": Out(self.ASKED),
+            "reads2": Out(self.ASKED),
         })
 
     def elaborate(self, platform):
@@ -226,6 +248,13 @@ class RvcDecoder(wiring.Component):
             self.control.illegal.eq(~terms.any(_equations(self._config.extensions)[0])),
             self.imm.eq(low.as_signed()),  # of all formats but Z, which no compressed instruction has
         ]
+        for enable, bit, reads in (("rs1_en", 15, self.reads1), ("rs2_en", 20, self.reads2)):
+            found = [Const(0)] * self.ASKED
+            for field, cubes in _registers(self._config.extensions, enable, bit).items():
+                number = Cat(self.compressed[source] if source >= 2 else Const(source, 1) for source in reversed(field))
+                here = terms.any(cubes)
+                found = [before | (here & (number == asked)) for before, asked in zip(found, self.asked, strict=True)]
+            m.d.comb += reads.eq(Cat(found))
         return m
 
 

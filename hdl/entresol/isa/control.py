@@ -150,7 +150,8 @@ class DivOp(enum.Enum, shape=6):
 
 
 class CsrOp(enum.Enum, shape=6):
-    """CSR accesses.  The operand is rs1 or, with ImmFormat.Z, the immediate."""
+    """CSR accesses.  The operand is rs1 or, with ImmFormat.Z, the immediate.  Two bits
+    tell them apart."""
 
     RW = 0
     RS = 1

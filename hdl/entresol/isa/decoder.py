@@ -28,6 +28,18 @@ def _equations(extensions: frozenset[str]) -> tuple[tuple[Cube, ...], tuple[tupl
     return tuple(legal), tuple(bits)
 
 
+@cache
+def _reads(extensions: frozenset[str], enable: str, low: int) -> tuple[Cube, ...]:
+    """Product terms of "reads the register whose number begins at bit `low`"; of either kind are those that have x0
+    there."""
+    field = 0x1F << low
+    rows = configured(extensions)
+    on = [Cube(row.mask, row.match) for row in rows if row.control.get(enable)]
+    off = [Cube(row.mask, row.match) for row in rows
+           if not row.control.get(enable) and (row.mask & field != field or row.match & field)]
+    return tuple(minimise(on, lambda cube: not any(cube.intersects(other) for other in off)))
+
+
 def control_word(row: Instruction) -> int:
     """The control word of an instruction as an integer, first field lowest; without `aq` and `rl`."""
     return Const(row.control, Control).as_value().value
@@ -50,6 +62,8 @@ class Decoder(wiring.Component):
 
     Words that the configuration has no instruction for, reserved encodings among them, are `illegal`; the rest of
     the control word means nothing then.  `aq` and `rl` mean something for LR, SC and AMOs only.
+
+    `reads1` and `reads2` are `rs1_en` and `rs2_en` of `control`, only sooner, where the register's number is not 0.
     """
 
     def __init__(self, config: CoreConfig):
@@ -58,6 +72,8 @@ class Decoder(wiring.Component):
             "insn": In(32),
             "control": Out(Control),
             "imm": Out(64),  # sign-extended from 32 bits, but for ImmFormat.Z
+            "reads1": Out(1),
+            "reads2": Out(1),
         })
 
     def elaborate(self, platform):
@@ -69,6 +85,8 @@ class Decoder(wiring.Component):
             self.control.illegal.eq(~terms.any(legal)),
             self.control.aq.eq(self.insn[26]),
             self.control.rl.eq(self.insn[25]),
+            self.reads1.eq(terms.any(_reads(self._config.extensions, "rs1_en", 15))),
+            self.reads2.eq(terms.any(_reads(self._config.extensions, "rs2_en", 20))),
         ]
 
         with m.Switch(self.control.imm):

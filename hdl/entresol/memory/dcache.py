@@ -79,8 +79,8 @@ class DCacheMemories(wiring.Component):
     A read in the cycle of a write to the same row is undefined in the ways written.
 
     `dirty` and `victim` are combinational from `meta_set`; `victim` is one-hot.  In the set `meta_set`, at the end of
-    the cycle: `dirty_en` writes `dirty_new`; `touch` marks that way (one-hot) as used, `touch_victim` the victim; both
-    may be known late; `clear` forgets both.
+    the cycle: `dirty_en` writes `dirty_new`; `touch`, which may be known late, marks that way (one-hot) as used;
+    `clear` forgets both.
     Replacement: a way not used since all the others were (one bit per way, arbitrary number of ways).
     """
 
@@ -93,8 +93,7 @@ class DCacheMemories(wiring.Component):
             "write_ways": In(ways), "write_mask": In(8), "write_index": In(geometry.index_bits), "write_data": In(64),
             "tag_ways": In(ways), "tag_set": In(geometry.set_bits), "tag_new": In(geometry.tag_layout),
             "meta_set": In(geometry.set_bits), "dirty": Out(ways), "victim": Out(ways),
-            "dirty_en": In(1), "dirty_new": In(ways), "touch": In(ways), "touch_victim": In(1),
-            "clear": In(1),
+            "dirty_en": In(1), "dirty_new": In(ways), "touch": In(ways), "clear": In(1),
         })
 
     def elaborate(self, platform):
@@ -135,13 +134,13 @@ class DCacheMemories(wiring.Component):
             m.d.comb += self.victim.eq(1)
         else:
             used, used_write = state("used_bits")
-            now, then = Signal(geometry.ways), Signal(geometry.ways)
             m.d.comb += [
-                then.eq(used | self.victim),
-                now.eq(reduce(or_, (Mux(self.touch[way], _with(m, used, way), 0) for way in range(geometry.ways)))),
                 self.victim.eq(~used & (used + 1)[: geometry.ways]),  # the lowest way not used
-                used_write.en.eq(self.touch.any() | self.touch_victim | self.clear),
-                used_write.data.eq(Mux(self.clear, 0, Mux(self.touch_victim, Mux(then.all(), self.victim, then), now))),
+                used_write.en.eq(self.touch.any() | self.clear),
+                # Nothing is touched while all is cleared.
+                used_write.data.eq(
+                    reduce(or_, (Mux(self.touch[way], _with(m, used, way), 0) for way in range(geometry.ways)))
+                ),
             ]
         return m
 

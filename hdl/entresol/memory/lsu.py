@@ -29,7 +29,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..execute.bits import chosen_late, equal, kept
+from ..execute.bits import chosen_late, either, equal, kept
 from ..isa.causes import Cause
 from ..isa.control import LsuOp
 from ..isa.privilege import Access
@@ -68,8 +68,9 @@ class Lsu(wiring.Component):
     says whether it faulted without any effect, and `m_fault` why.  The next `x_fire` may come with `m_done`.  That a
     way hits, `m_hit`, is known last: `m_done` is `m_done_anyway`, or `m_hit` and `m_done_if_hit`, and `x_fire_if_hit`
     is an `x_fire` if there is `m_hit` in that cycle.
-    `x_flush` in the cycle of `x_fire`, but known later in it, takes it back.  `m_kill`, only in the first M cycle,
-    drops the access without effect (`m_done` means nothing then, but for an `x_fire` that is taken back).
+    `x_flush`, which means nothing without `x_fire` but is known later in its cycle, takes it back.  `m_kill`, only in
+    the first M cycle, drops the access without effect (`m_done` means nothing then, but for an `x_fire` that is taken
+    back).
     `m_rdata` is what it gives: `m_given`, or with `m_hit` `m_found`; the other is 0, and both while nothing is in M.
     `m_missed`: it waits for a translation.
     `m_wrote`, `m_wdata` (right-aligned, zero-extended) and `m_paddr` describe with `m_done` what was written;
@@ -142,7 +143,7 @@ class Lsu(wiring.Component):
         taken = Signal()
         flushed = Signal()  # ... but in vain
         m_valid = Signal()
-        m.d.sync += flushed.eq(self.x_flush)
+        m.d.sync += flushed.eq(fires & self.x_flush)
         m.d.comb += m_valid.eq(taken & ~flushed)
         req = Signal(LsuRequest)
         stale = Signal()  # the memories' outputs are not for it
@@ -151,6 +152,7 @@ class Lsu(wiring.Component):
         second = Signal()  # about its part in the second page
         waiting = Signal()  # the state machine works for it
         answered = Signal()  # it completes in this cycle, with `buffer` or with a fault
+        ends = Signal()  # it is `answered`, or the state machine writes for it in this cycle, and nothing is left
         failed = Signal()  # with `answered`: it faulted
         failed_misaligned = Signal()  # with `failed`: as misaligned, else access fault
 
@@ -256,7 +258,7 @@ class Lsu(wiring.Component):
             Signal(name=f"in_{state}") for state in states)
         # The doubleword that the state machine is about.
         pick = name(Mux(in_check, addr_hits, way), "pick")
-        word = name(_select(pick, [cache.data[index] for index in range(ways)]), "word")
+        word = name(_select_late(m, "word", pick, [cache.data[index] for index in range(ways)]), "word")
         # What M loads: what the state machine has found is in `buffer`.  That a way hits is known late, so all of them
         # are aligned and extended before one is chosen.
         use_buffer = name(answered | in_modify, "use_buffer")
@@ -269,12 +271,8 @@ class Lsu(wiring.Component):
         loaded = [kept(m, f"loaded{index}", Mux(m_valid & ~use_buffer,
                                                 loads(cache.data[index], brought_down, f"way{index}"), 0))
                   for index in range(ways)]
-        found = [_select(hits, loaded)] if ways == 1 else [
-            Mux(hits[index], value, 0) for index, value in enumerate(loaded)]
-        pairs = [kept(m, f"found{first}", reduce(or_, found[first:first + 2]))
-                 for first in range(0, ways, 2)]  # a gate each
         m.d.comb += [
-            self.m_found.eq(reduce(or_, pairs)),
+            self.m_found.eq(_select_late(m, "found", hits, loaded)),
             self.m_given.eq(kept(m, "from_buffer", Mux(use_buffer, loads(buffer, rotate_down, "buffer"), 0))),
             self.m_rdata.eq(self.m_found | self.m_given),
         ]
@@ -282,6 +280,7 @@ class Lsu(wiring.Component):
         victim = Signal(ways)
         was_dirty = Signal(ways)
         evict_way = name(Mux(fill, victim, way), "evict_way")
+        evicts = Signal()  # the victim, in this cycle
 
         # Who reads.
         last_set = geometry.set_of(addr).all()
@@ -322,13 +321,14 @@ class Lsu(wiring.Component):
         uncached = name(self.tlb.io & ~is_cbo, "uncached")
         refill_beat = Signal()
         complete = name(m_valid & ~stale & ~collided & ~walking & ~relook & ~waiting & ~answered, "complete")
+        room = kept(m, "room", ~refill_beat)  # for a store
         simple = name(complete & self.tlb.hit & ~self.tlb.io & narrow_ok & ~crossing
-                      & (is_load | (is_lr & ~bad_align) | (is_store & ~refill_beat)), "simple")
+                      & (is_load | (is_lr & ~bad_align) | (is_store & room)), "simple")
         may_hit = kept(m, "may_hit", simple & usable)
         m.d.comb += evaluated.eq(complete & usable)
         walk_faulted = name(walking & self.walk_done & self.walk_faulted, "walk_faulted_now")
         m.d.comb += [
-            self.m_done_anyway.eq(answered | in_modify | in_second | walk_faulted),
+            self.m_done_anyway.eq(ends | walk_faulted),
             self.m_done_if_hit.eq(may_hit),
             self.m_done.eq(self.m_done_anyway | (may_hit & hit)),
             self.m_faulted.eq((answered & failed) | walk_faulted),
@@ -336,7 +336,7 @@ class Lsu(wiring.Component):
         stays = m_valid & ~self.m_done_anyway & ~self.m_kill
         m.d.sync += taken.eq(Mux(hit, kept(m, "taken_if_hit", self.x_fire | self.x_fire_if_hit | (stays & ~may_hit)),
                                  kept(m, "taken_else", self.x_fire | stays)))
-        with m.If(answered | in_modify | in_second):
+        with m.If(ends):
             m.d.sync += waiting.eq(0)
         with m.If(fires):
             m.d.sync += [req.eq(self.x), second.eq(0)]
@@ -403,7 +403,7 @@ class Lsu(wiring.Component):
             cache.meta_set.eq(Mux(in_idle | in_refill, geometry.set_of(req.vaddr), geometry.set_of(addr))),
             cache.dirty_new.eq(cache.dirty | cache.write_ways),
             cache.dirty_en.eq(store_now | machine_writes | (refill_beat & zero)),
-            cache.touch.eq(Mux(may_hit, hits, 0) | Mux(machine_writes | in_ptw, way, 0)),
+            cache.touch.eq(Mux(may_hit, hits, 0) | Mux(machine_writes | in_ptw, way, 0) | Mux(evicts, victim, 0)),
         ]
         if config.has("svadu"):
             with m.If(in_ptw):
@@ -460,7 +460,7 @@ class Lsu(wiring.Component):
         with m.If((in_refill & ~zero & first_awaited & (job != _Job.CROSS)) | (in_io & is_load)):
             m.d.sync += buffer.eq(axi.rdata)
 
-        m.d.sync += [answered.eq(0), ptw_answered.eq(0)]
+        m.d.sync += [answered.eq(0), ends.eq(0), ptw_answered.eq(0)]
         m.d.comb += [
             self.ptw_done.eq(in_ptw | ptw_answered),
             self.ptw_rdata.eq(buffer),
@@ -469,7 +469,7 @@ class Lsu(wiring.Component):
 
         def answer(fault: Value | int = 0, as_misaligned: bool = False):
             """M completes in the next cycle."""
-            return [answered.eq(1), failed.eq(fault), failed_misaligned.eq(as_misaligned)]
+            return [answered.eq(1), ends.eq(1), failed.eq(fault), failed_misaligned.eq(as_misaligned)]
 
         def start_fill():
             return [fill.eq(1), read_todo.eq(1)]
@@ -580,7 +580,7 @@ class Lsu(wiring.Component):
                         with m.Else():
                             go_evict()
                     with m.Elif(found | sc_fails):
-                        m.d.sync += waiting.eq(1)
+                        m.d.sync += [waiting.eq(1), ends.eq(1)]
                         m.next = "MODIFY"
                     with m.Else():
                         m.d.sync += [*start_fill(), waiting.eq(1)]
@@ -609,12 +609,14 @@ class Lsu(wiring.Component):
                         with m.Else():
                             m.next = "WAIT"
                     with m.Default():  # CROSS: the second part first, so that the first can be written at once
+                        with m.If(~first_part):
+                            found = addr_hits.any()
+                            m.d.sync += [addr.eq(either(found, other, addr)), other.eq(either(found, addr, other))]
                         with m.If(~addr_hits.any()):
                             m.d.sync += start_fill()
                             go_evict()
                         with m.Elif(~first_part):
-                            m.d.sync += [first_part.eq(1), second.eq(0), other_way.eq(addr_hits),
-                                         addr.eq(other), other.eq(addr)]
+                            m.d.sync += [first_part.eq(1), second.eq(0), other_way.eq(addr_hits)]
                             m.next = "READ"
                         with m.Elif(is_store):
                             m.next = "FIRST"
@@ -637,7 +639,7 @@ class Lsu(wiring.Component):
                 ]
                 with m.If(~write_back | ~writer.busy):
                     m.d.comb += [
-                        cache.dirty_en.eq(1), cache.touch_victim.eq(fill),
+                        cache.dirty_en.eq(1), evicts.eq(fill),
                         cache.tag_ways.eq(Mux(drop, evict_way, 0)),
                         writer.line_start.eq(write_back),
                         self.dcache_miss.eq(fill & ~zero),
@@ -687,7 +689,7 @@ class Lsu(wiring.Component):
                 m.next = "IDLE"
 
             with m.State("FIRST"):
-                m.d.sync += [addr.eq(other), other.eq(addr), way.eq(other_way)]
+                m.d.sync += [addr.eq(other), other.eq(addr), way.eq(other_way), ends.eq(1)]
                 m.next = "SECOND"
 
             with m.State("SECOND"):
@@ -711,6 +713,17 @@ class Lsu(wiring.Component):
 
 def _select(one_hot: Value, values: list) -> Value:
     """The value whose bit is set (that of a single one, whether or not its bit is set)."""
+    return reduce(or_, _selected(one_hot, values))
+
+
+def _select_late(m: Module, name: str, one_hot: Value, values: list) -> Value:
+    """The same, by two gates behind bits that are known late."""
+    selected = _selected(one_hot, values)
+    return reduce(or_, (kept(m, f"{name}{first}", reduce(or_, selected[first:first + 2]))
+                        for first in range(0, len(selected), 2)))
+
+
+def _selected(one_hot: Value, values: list) -> list[Value]:
     if len(values) == 1:
-        return Value.cast(values[0])
-    return reduce(or_, (Mux(one_hot[index], value, 0) for index, value in enumerate(values)))
+        return [Value.cast(values[0])]
+    return [Mux(one_hot[index], value, 0) for index, value in enumerate(values)]

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..config import CoreConfig
 from ..isa.privilege import Mode, Priv
 from ..memory.types import MemFault
-from .tlb import Drop, L1Tlb
+from .tlb import Drop, L1Tlb, Leave
 from .types import Fence, FenceOp, MmuContext, PmpEntry, TlbLookup, TlbResult
 from .walker import Walker
 
@@ -173,6 +173,7 @@ class Mmu(wiring.Component):
 
         drop_en = Signal()
         drop = Signal(Drop)
+        leave = Signal(Leave)
         everything = fence.op == FenceOp.ALL
         with m.If(fencing):
             m.d.comb += [
@@ -191,11 +192,7 @@ class Mmu(wiring.Component):
             for v in range(2):
                 with m.If((filled.v == v) & ~current[v]):
                     other = Cat(held[v].s1, held[v].s2, held[v].vmid) != Cat(now[v].s1, now[v].s2, now[v].vmid)
-                    m.d.comb += [
-                        drop_en.eq(1),
-                        (drop.v1 if v else drop.v0).eq(1),
-                        drop.keep_global.eq(~other),
-                    ]
+                    m.d.comb += [(leave.v1 if v else leave.v0).eq(1), leave.keep_global.eq(~other)]
                     m.d.sync += held[v].eq(now[v])
 
         for side, port, tlb in (("i", self.i, itlb), ("d", self.d, dtlb)):
@@ -204,6 +201,7 @@ class Mmu(wiring.Component):
                 tlb.current.eq(current),
                 tlb.drop_en.eq(drop_en),
                 tlb.drop.eq(drop),
+                tlb.leave.eq(leave),
                 tlb.lookup_en.eq(port.lookup_en),
                 tlb.lookup.eq(port.lookup),
                 port.tlb.eq(tlb.result),

@@ -30,6 +30,14 @@ class Drop(data.Struct):
     addr: 64  # bytes; with by_addr only entries that may hold a translation of this address
 
 
+class Leave(data.Struct):
+    """Which L1 entries to remove because their address space is not in force any more."""
+
+    v0: 1
+    v1: 1
+    keep_global: 1
+
+
 class Fill(data.Struct):
     """A translation for the address last looked up; the physical page number follows."""
 
@@ -54,7 +62,9 @@ class L1Tlb(wiring.Component):
     belong to the address space that is in force; while they don't, they answer nothing.
     `fill_en`/`fill` writes the translation of the last lookup, which is repeated in `asked`; a lookup in a later cycle
     can hit it.  `drop_en`/`drop` removes entries, which a lookup in the same cycle does not find any more; a fill in
-    the same cycle survives.  At most one valid entry matches an address, because a fill first removes what overlaps it.
+    the same cycle survives.  `leave` does so with those of a class that is not `current`, of which a lookup in the same
+    cycle finds nothing anyway; it may be known late.  At most one valid entry matches an address, because a fill first
+    removes what overlaps it.
     """
 
     def __init__(self, config: CoreConfig, entries: int):
@@ -72,6 +82,7 @@ class L1Tlb(wiring.Component):
                 "fill": In(fill_layout(config)),
                 "drop_en": In(1),
                 "drop": In(Drop),
+                "leave": In(Leave),
             }
         )
 
@@ -123,6 +134,10 @@ class L1Tlb(wiring.Component):
             near = (tag[-1] == drop.addr[top]) & (fractured | large[i] | (tag[:4] == drop.addr[12:16]))
             with m.If(self.drop_en), m.If(in_class & ~(drop.keep_global & glob) & (~drop.by_addr | near)):
                 m.d.comb += dropped[i].eq(1)
+                m.d.sync += valid[i].eq(0)
+            leave = self.leave
+            with m.If(Mux(owner_i == Class.V1, leave.v1, (owner_i == Class.V0) & leave.v0)
+                      & ~(leave.keep_global & glob)):
                 m.d.sync += valid[i].eq(0)
             if i == 0:
                 with m.If(spent):

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
-from ..execute.bits import chosen_late
+from ..execute.bits import chosen_late, kept
 from ..execute.types import Bubble, Bypass, Early, Executed
 from ..isa.causes import Cause
 from ..isa.control import Control, LsuOp, SysOp, Unit
@@ -13,7 +13,7 @@ from ..isa.privilege import Priv
 from ..memory.types import MemFault
 from ..mmu.types import Fence, FenceOp
 from ..observe import Events, Retire
-from .csr_access import decoded_csr
+from .csr_access import any_of, decoded_csr
 from .csr_file import CsrFile
 from .exceptions import Exceptions
 from .tinst import TransformedInstruction
@@ -46,9 +46,9 @@ class Commit(wiring.Component):
             "x_misaligned": In(1),
             "x_early": Out(Early),
             "x_refused": Out(1),
-            "free": Out(1),  # M is empty or its instruction leaves at the end of this cycle,
+            # M is empty or its instruction leaves at the end of this cycle,
             "free_anyway": Out(1),  # whether or not there is `lsu_hit`,
-            "free_if_hit": Out(1),  # or if there is
+            "free_if_done": Out(1),  # or if there is, with `lsu_done_if_hit`
             "leaves": Out(1),  # it leaves, but M has to stay empty for a cycle
             "bypass": Out(Bypass),
             "rd_we": Out(1),  # `rd_data` is to be written to the register file
@@ -150,8 +150,9 @@ class Commit(wiring.Component):
 
         # --- completion
         def by_hit(name, anyway, if_hit):
-            """`anyway`, or `if_hit` and the load or store hits, which is known last: nothing shall be behind that."""
-            return chosen_late(m, name, anyway, if_hit, self.lsu_hit)
+            """`anyway`, or `if_hit` and the load or store is done by its hit, known last: nothing is behind."""
+            if_done = kept(m, f"{name}_if_done", if_hit)
+            return chosen_late(m, name, anyway, if_done & self.lsu_done_if_hit, self.lsu_hit)
 
         stopped, interrupt, interrupt_cause = Signal(), Signal(), Signal(6)
         excepted, failed, trap, done, completed, others_completed = (Signal() for _ in range(6))
@@ -171,7 +172,6 @@ class Commit(wiring.Component):
             # The load/store unit is done with nothing but what is in M.
             completed_anyway.eq((self.lsu_done_anyway & ~self.lsu_faulted) | others_completed),
             completed.eq(completed_anyway | (self.lsu_done_if_hit & self.lsu_hit)),
-            others_completed.eq(~is_lsu),
         ]
         m.d.sync += [interrupt.eq(stopped), faulted.eq(failed)]
         with m.If(failed):
@@ -183,28 +183,24 @@ class Commit(wiring.Component):
             ]
         with m.If(stopped):
             m.d.sync += interrupt_cause.eq(csr.interrupt_cause)
-        with m.If(is_div):
-            m.d.comb += others_completed.eq(self.div_done)
-        with m.Elif(is_fence | fence_all):
-            m.d.comb += others_completed.eq(self.fence_done)
-        with m.Elif(csr.csr_busy):
-            m.d.comb += others_completed.eq(0)
-        with m.Elif(system(SysOp.WFI)):
-            m.d.comb += others_completed.eq(csr.wfi_wake)
+        # What an instruction may wait for.  No two of these have anything to do with the same one.
+        waits = [is_div & ~self.div_done, (is_fence | fence_all) & ~self.fence_done, csr.csr_busy,
+                 system(SysOp.WFI) & ~csr.wfi_wake]
         if self._config.has("zawrs"):
-            waited = Signal(range(WRS_CYCLES + 1))
-            with m.Elif(is_wrs):
-                m.d.comb += others_completed.eq(~self.lsu_reserved | csr.wfi_wake | (waited == WRS_CYCLES))
-                m.d.sync += waited.eq(Mux(others_completed, 0, waited + 1))
+            waited, waits_on = Signal(range(WRS_CYCLES + 1)), Signal()
+            m.d.comb += waits_on.eq(self.lsu_reserved & ~csr.wfi_wake & (waited != WRS_CYCLES))
+            with m.If(is_wrs):
+                m.d.sync += waited.eq(Mux(self.m_valid & waits_on, waited + 1, 0))
+            waits.append(is_wrs & waits_on)
+        m.d.comb += others_completed.eq(~is_lsu & ~any_of(waits))
         goes_on, retires = Signal(), Signal()
         m.d.comb += [
             goes_on.eq(self.m_valid & ~stopped & ~trap),
-            retires.eq(by_hit("retires", goes_on & completed_anyway, goes_on & self.lsu_done_if_hit)),
+            retires.eq(by_hit("retires", goes_on & completed_anyway, goes_on)),
             done.eq(trap | retires),
             # Not what leaves with a trap: that empties the stages before M anyway.
             self.free_anyway.eq(~self.m_valid | (~stopped & ~interrupting & completed_anyway)),
-            self.free_if_hit.eq(~stopped & self.lsu_done_if_hit),
-            self.free.eq(by_hit("free", self.free_anyway, self.free_if_hit)),
+            self.free_if_done.eq(~stopped),
             self.leaves.eq(interrupting & ~stopped & others_completed),
             self.lsu_kill.eq(self.m_valid & is_lsu & stopped),
             self.div_kill.eq(self.m_valid & is_div & stopped),
@@ -226,7 +222,7 @@ class Commit(wiring.Component):
         m.d.comb += [
             self.bypass.valid.eq(self.m_valid & control.rd_en & (i.rd != 0)),
             self.rd_we.eq(by_hit("writes", goes_on & completed_anyway & self.bypass.valid,
-                                 goes_on & self.lsu_done_if_hit & self.bypass.valid)),
+                                 goes_on & self.bypass.valid)),
             self.bypass.rd.eq(i.rd),
             self.bypass.value.eq(result),
             self.rd_data.eq(result | self.lsu_found),
@@ -304,11 +300,13 @@ class Commit(wiring.Component):
         started = Signal()
         m.d.sync += started.eq(1)
         m.d.comb += [
-            serialises.eq(is_fence_i | is_fence | system(SysOp.SFENCE_INVAL_IR)
-                          | (i.writes_csr & csr.csr_flush)),
-            redirects.eq(self.m_valid & (is_xret | (serialises & (~(is_fence | fence_all) | self.fence_done)))),
+            serialises.eq(is_fence_i | is_fence | system(SysOp.SFENCE_INVAL_IR)),
+            redirects.eq(self.m_valid & (is_xret | (serialises & (~is_fence | self.fence_done)))),
             traps.eq(interrupt | faulted | excepted),
-            self.redirect_valid.eq(traps | redirects | ~started),
+            # Whether a CSR's new value makes it necessary is known last.
+            self.redirect_valid.eq(chosen_late(
+                m, "redirects", traps | redirects | ~started,
+                self.m_valid & i.writes_csr & (~csr.csr_fence | self.fence_done), csr.csr_flush)),
             self.redirect_reason.eq(Mux(traps | is_xret, Bubble.TRAP, Bubble.SERIAL)),
         ]
         with m.If(traps):

@@ -283,21 +283,22 @@ class CsrFile(wiring.Component):
                 shown.setdefault(self._find(csr.fields[0].of)[0].name, []).append(csr.name)
             elif any(field.kind is not Kind.CONSTANT or field.reset for field in csr.fields):
                 shown.setdefault(csr.name, []).append(csr.name)
-        terms = [self._guest_time & (select["time"] & v).replicate(64)] if "time" in table else []
-        terms += [self._traps.rdata, self._events.rdata & self.csr.event.replicate(64)]
+        terms = [Mux(select["time"] & v, self._guest_time, 0)] if "time" in table else []
+        terms += [self._traps.rdata, Mux(self.csr.event, self._events.rdata, 0)]
         for name, readers in shown.items():
             if name in in_memory:
                 continue
             chosen = selected(readers)
             if name == "time":
                 chosen = chosen & ~v
-            terms.append(self._register(name) & chosen.replicate(64))
+            terms.append(Mux(chosen, self._register(name), 0))
         with m.If(self.csr_valid):
             m.d.comb += self.csr_rdata.eq(_or_tree(terms))
 
         # --- writing.  CSRRS and CSRRC work on the stored part of MIXED fields (the software-writable bit of SEIP).
         old, wdata = Signal(64), Signal(64)
         write = Signal()
+        op = Value.cast(self.csr_op)[:2]  # all that tells them apart
         with m.If(self.csr_valid):
             m.d.comb += [old.eq(self.csr_rdata), write.eq(self.csr_commit & self.csr_write)]
             for csr in table.values():
@@ -305,10 +306,10 @@ class CsrFile(wiring.Component):
                     if field.kind is Kind.MIXED:
                         with m.If(select[csr.name]):
                             m.d.comb += old[field.low].eq(self._stored(csr, field))
-            with m.Switch(self.csr_op):
-                with m.Case(CsrOp.RS):
+            with m.Switch(op):
+                with m.Case(CsrOp.RS.value):
                     m.d.comb += wdata.eq(old | self.csr_operand)
-                with m.Case(CsrOp.RC):
+                with m.Case(CsrOp.RC.value):
                     m.d.comb += wdata.eq(old & ~self.csr_operand)
                 with m.Default():
                     m.d.comb += wdata.eq(self.csr_operand)
@@ -330,7 +331,7 @@ class CsrFile(wiring.Component):
         # path there is to the front end.
         operand = self.csr_operand
         sets, clears = Signal(), Signal()
-        m.d.comb += [sets.eq(self.csr_op == CsrOp.RS), clears.eq(self.csr_op == CsrOp.RC)]
+        m.d.comb += [sets.eq(op == CsrOp.RS.value), clears.eq(op == CsrOp.RC.value)]
         flushes = [self.csr.flush]
         masks: dict[int, list[str]] = {}
         for csr in table.values():

@@ -1,5 +1,8 @@
 """The counters of events (mhpmcounter3 and on)."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
@@ -92,5 +95,4 @@ class EventCounters(wiring.Component):
         return m
 
     def _lower(self, low, number):
-        return Cat(Cat(value[bit] & (number == each) for value, each in zip(low, self._numbers, strict=True)).any()
-                   for bit in range(_LOW))
+        return reduce(or_, (Mux(number == each, value, 0) for value, each in zip(low, self._numbers, strict=True)))

@@ -2,6 +2,7 @@
 and htinst."""
 
 from functools import reduce
+from itertools import groupby
 from operator import or_
 
 from amaranth.hdl import C, Cat, Module, Mux, Signal
@@ -60,14 +61,15 @@ class TrapRegisters(wiring.Component):
 
         def readable(data, word, valid):
             """The bits of `data` that the register has."""
-            enables = {}
-            for bit in range(64):
-                without = tuple(word for word, field in fields.items()
-                                if not field.low <= bit < field.low + field.width)
-                if without not in enables:
-                    enables[without] = Signal(name=f"enable{bit}")
-                    m.d.comb += enables[without].eq(valid & ~word.matches(*without))
-                yield data[bit] & enables[without]
+            bits = [tuple(word for word, field in fields.items() if not field.low <= bit < field.low + field.width)
+                    for bit in range(64)]  # fmt: skip
+            low = 0
+            for without, run in groupby(bits):
+                high = low + len(list(run))
+                enable = Signal(name=f"enable{low}")
+                m.d.comb += enable.eq(valid & ~word.matches(*without))
+                yield Mux(enable, data[low:high], 0)
+                low = high
 
         low = self._table["mepc"].field("value").low
         m.d.comb += [

@@ -21,7 +21,7 @@ def reports(dut, op, target, taken):
 
     async def testbench(ctx):
         ctx.set(dut.x_valid, 1)
-        ctx.set(dut.m_free, 1)
+        ctx.set(dut.m_free_anyway, 1)
         ctx.set(dut.x.fetched.pc, 0x1000)
         ctx.set(dut.x.control.unit, Unit.BRANCH)
         ctx.set(dut.x.control.op, op)

@@ -315,7 +315,7 @@ class Follower(World):
             return
         self.instructions += 1
         rvc = raw & 3 != 3
-        assert (got.raw, got.rvc) == (raw, rvc)
+        assert (got.raw & (0xFFFF if rvc else 0xFFFFFFFF), got.rvc) == (raw, rvc)
         if rvc:
             ctx.set(self.expander.compressed, raw)
             assert got.insn == ctx.get(self.expander.expanded)

@@ -661,7 +661,7 @@ class Bench:
         fires = fire is not None or vain
         pins["x_fire_if_hit"] = self.by_hit.random() < 0.5 and (fires or not pins["m_hit"])
         pins["x_fire"] = fires and not (pins["x_fire_if_hit"] and pins["m_hit"])
-        pins["x_flush"] = vain
+        pins["x_flush"] = vain or (fire is None and self.by_hit.random() < 0.5)  # nothing without a request
         shown = fire or (self.queue[0] if vain and self.queue else Op(LsuOp.LOAD, self.rng.getrandbits(64)))
         pins["x.op"], pins["x.size"], pins["x.unsigned"] = shown.op.value, shown.size, shown.unsigned
         pins["x.vaddr"], pins["x.data"] = shown.vaddr, shown.data
