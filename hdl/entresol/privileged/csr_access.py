@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 from ..config import CoreConfig
 from ..isa.csrs import Csr, Field, Kind, Scope, csr_table
 from ..isa.privilege import Mode, Priv
+from .csr_copies import copied
 from .event_counters import event_counters
 from .trap_registers import TRAP_WORDS
 
@@ -96,12 +97,12 @@ def csr_permission(config: CoreConfig) -> data.StructLayout:
 
 def decoded_csr(config: CoreConfig) -> data.StructLayout:
     """Which CSR an address means, in the mode that it was decoded for: one-hot by the names of the table; whether it is
-    in the memory of trap registers, and its word there; whether it is a counter of events, and its number; whether any
-    write makes the pipeline refetch, whether it is the PMP's, and whether it is `interrupting`.  Where MRET and SRET
-    have the address of a CSR, `word` is that of the pc that they return to."""
+    in the memory of trap registers or one of those with copies, and its word there; whether it is a counter of events,
+    and its number; whether any write makes the pipeline refetch, whether it is the PMP's, and whether it is
+    `interrupting`.  Where MRET and SRET have the address of a CSR, `word` is that of the pc that they return to."""
     return data.StructLayout({
-        "select": data.StructLayout({name: 1 for name in csr_table(config)}), "trap": 1, "word": 4,
-        "event": 1, "number": 5, "flush": 1, "pmp": 1, "interrupting": 1,
+        "select": data.StructLayout({name: 1 for name in csr_table(config)}), "trap": 1, "copies": len(copied(config)),
+        "word": 4, "event": 1, "number": 5, "flush": 1, "pmp": 1, "interrupting": 1,
     })
 
 
@@ -127,7 +128,8 @@ class CsrDecoder(wiring.Component):
         table = csr_table(self._config)
         words = {table[name].address: word for name, word in TRAP_WORDS.items() if name in table}
         assert words.keys().isdisjoint(_RETURNS)
-        words_read = words | {address: TRAP_WORDS[name] for address, name in _RETURNS.items()}
+        copies = [{table[name].address: word for name, word in group.items()} for group in copied(self._config)]
+        words_read = reduce(or_, copies, words | {address: TRAP_WORDS[name] for address, name in _RETURNS.items()})
         events = [table[f"{prefix}hpmcounter{number}"].address for number in event_counters(self._config)
                   for prefix in ("m", "") if f"{prefix}hpmcounter{number}" in table]
         m.d.comb += [
@@ -146,6 +148,7 @@ class CsrDecoder(wiring.Component):
         ]
         m.d.comb += [
             self.decoded.trap.eq(address_in(addr, sorted(words))),
+            self.decoded.copies.eq(Cat(address_in(addr, sorted(group)) for group in copies)),
             self.decoded.word.eq(Cat(
                 address_in(addr, sorted(address for address, word in words_read.items() if word >> bit & 1))
                 for bit in range(4))),

@@ -22,6 +22,7 @@ from ..observe import CsrChange, Events
 from .block_control import FIELDS as BLOCK_FIELDS
 from .block_control import BlockControl
 from .csr_access import CsrAccess, any_of, csr_permission, decoded_csr
+from .csr_copies import CsrCopies, copied
 from .event_counters import EventCounters, event_counters
 from .interrupt_select import InterruptSelect
 from .legality import FIELDS as LEGALITY_FIELDS
@@ -257,6 +258,9 @@ class CsrFile(wiring.Component):
 
         counters = {f"mhpmcounter{number}" for number in event_counters(config)}
         in_memory = counters | TRAP_WORDS.keys()
+        groups = copied(config)
+        copies = [CsrCopies({word: table[name] for name, word in group.items()}) for group in groups]
+        copied_names = set().union(*groups)
         self._store = {
             f"{csr.name}.{field.name}": Signal(field.width, init=field.reset, name=f"{csr.name}_{field.name}")
             for csr in table.values() if csr.name not in in_memory
@@ -284,9 +288,9 @@ class CsrFile(wiring.Component):
             elif any(field.kind is not Kind.CONSTANT or field.reset for field in csr.fields):
                 shown.setdefault(csr.name, []).append(csr.name)
         terms = [Mux(select["time"] & v, self._guest_time, 0)] if "time" in table else []
-        terms += [self._traps.rdata, Mux(self.csr.event, self._events.rdata, 0)]
+        terms += [self._traps.rdata, Mux(self.csr.event, self._events.rdata, 0), *(copy.rdata for copy in copies)]
         for name, readers in shown.items():
-            if name in in_memory:
+            if name in in_memory or name in copied_names:
                 continue
             chosen = selected(readers)
             if name == "time":
@@ -314,18 +318,35 @@ class CsrFile(wiring.Component):
                 with m.Default():
                     m.d.comb += wdata.eq(self.csr_operand)
 
+        def written(csr: Csr) -> Value:
+            """Whether a write has an effect at all."""
+            drops = [field for field in csr.fields if field.otherwise is Otherwise.DROP]
+            return self._legalise(csr, drops[-1], wdata)[0] if drops else C(1, 1)
+
         # by field and lowest bit of the write data: the same bits of several registers can share a multiplexer
         self._writes: dict[str, dict[int, tuple[Value, list[Value]]]] = {key: {} for key in store}
         for csr in table.values():
-            accepted: Value = C(1, 1)
-            for field in csr.fields:
-                if field.otherwise is Otherwise.DROP:
-                    accepted, _ = self._legalise(csr, field, wdata)
+            accepted = written(csr)
             for field in csr.fields:
                 if field.writable and not csr.read_only and self._root(csr, field) in store:
                     changes, value = self._legalise(csr, field, wdata)
                     _, enables = self._writes[self._root(csr, field)].setdefault(field.low, (value, []))
                     enables.append(select[csr.name] & changes & accepted)
+
+        for index, (group, copy) in enumerate(zip(groups, copies, strict=True)):
+            m.submodules[f"copies{index}"] = copy
+            changed, value = Signal(name=f"copy_changed{index}"), wdata
+            whole = [(table[name], table[name].fields[0]) for name in group]
+            m.d.comb += changed.eq(any_of(
+                select[csr.name] & written(csr) & self._legalise(csr, field, wdata)[0] for csr, field in whole))
+            if all(field.lock is Lock.ADDRESS for _, field in whole):
+                value = self._legalise(*whole[0], wdata)[1]
+            m.d.comb += [
+                copy.access.eq(self.csr_valid & self.csr.copies[index]),
+                copy.word.eq(self.csr.word),
+                copy.write.eq(write & changed),
+                copy.wdata.eq(value),
+            ]
 
         # Which bits a write changes is told from the bits themselves: by way of `csr_rdata` it would end the longest
         # path there is to the front end.

@@ -1,11 +1,12 @@
 """The registers that only traps and CSR instructions touch, in a memory: xscratch, xepc, xtval, mtval2, htval, mtinst
 and htinst."""
 
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from itertools import groupby
 from operator import or_
 
-from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -20,6 +21,18 @@ TRAP_WORDS = {
     **{prefix + name: 4 * level + word for prefix, level in (("s", 1), ("vs", 2), ("m", 3))
        for name, word in (("scratch", 0), ("epc", 1), ("tval", 3))},
 }
+
+
+def readable(m: Module, data: Value, word: Value, valid: Value, bits: Mapping[int, frozenset[int]]) -> Iterator[Value]:
+    """`data`, from bit 0 upwards, with `valid` and of what `word` has according to `bits`; else zeros."""
+    absent = [tuple(word for word, present in bits.items() if bit not in present) for bit in range(len(data))]
+    low = 0
+    for without, run in groupby(absent):
+        high = low + len(list(run))
+        enable = Signal(name=f"enable{low}")
+        m.d.comb += enable.eq(valid & ~word.matches(*without))
+        yield Mux(enable, data[low:high], 0)
+        low = high
 
 
 class TrapRegisters(wiring.Component):
@@ -58,25 +71,13 @@ class TrapRegisters(wiring.Component):
         m.submodules.words = words = memory.Memory(shape=64, depth=16, init=[])
         read, seen, write = words.read_port(domain="comb"), words.read_port(domain="comb"), words.write_port()
         fields = {word: self._table[name].field("value") for name, word in TRAP_WORDS.items() if name in self._table}
-
-        def readable(data, word, valid):
-            """The bits of `data` that the register has."""
-            bits = [tuple(word for word, field in fields.items() if not field.low <= bit < field.low + field.width)
-                    for bit in range(64)]  # fmt: skip
-            low = 0
-            for without, run in groupby(bits):
-                high = low + len(list(run))
-                enable = Signal(name=f"enable{low}")
-                m.d.comb += enable.eq(valid & ~word.matches(*without))
-                yield Mux(enable, data[low:high], 0)
-                low = high
-
+        bits = {word: frozenset(range(field.low, field.low + field.width)) for word, field in fields.items()}
         low = self._table["mepc"].field("value").low
         m.d.comb += [
             read.addr.eq(self.word),
-            self.rdata.eq(Cat(readable(read.data, self.word, self.access))),
+            self.rdata.eq(Cat(readable(m, read.data, self.word, self.access, bits))),
             self.pc.eq(Cat(C(0, low), read.data[low:])),
-            self.seen.eq(Cat(readable(seen.data, seen.addr, C(1, 1)))),
+            self.seen.eq(Cat(readable(m, seen.data, seen.addr, C(1, 1), bits))),
         ]
         m.d.sync += seen.addr.eq(self.word)
 
