@@ -17,7 +17,7 @@ _LUTS = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
 #: How full the remaining slices become: placers need room.  Below the first figure nothing is to be kept apart.
 _LITTLE, _FULL = 0.1, 0.75
 #: One row of so many is left empty.
-_EVERY = 3
+_EVERY = 4
 _TILE = re.compile(r"R(\d+)C(\d+):")
 _SPACER = "spacer$"
 

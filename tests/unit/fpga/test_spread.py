@@ -16,13 +16,13 @@ needs_data = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("used", [100, 841])
+@pytest.mark.parametrize("used", [100, 961])
 def test_nothing_is_left_empty_without_need_or_room(used: int):
     assert spread.spacers(used, ROWS) == []
 
 
-@pytest.mark.parametrize("used", [168, 400, 840])
-def test_a_part_in_the_middle_is_left_without_every_third_row(used: int):
+@pytest.mark.parametrize("used", [168, 400, 960])
+def test_a_part_in_the_middle_is_left_without_every_fourth_row(used: int):
     empty = set(spread.spacers(used, ROWS))
     kept = [(column, row) for row in ROWS for column in ROWS[row] if (column, row) not in empty]
     columns, rows = sorted({column for column, _ in kept}), sorted({row for _, row in kept})
