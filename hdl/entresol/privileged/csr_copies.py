@@ -1,6 +1,6 @@
 """What reading a register gives when hardware has the register itself in use: copies, in memories."""
 
-from amaranth.hdl import Cat, Module
+from amaranth.hdl import Cat, Module, ResetSignal, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -34,7 +34,8 @@ class CsrCopies(wiring.Component):
     """A memory of the registers `words`, by their word.
 
     With `access`, `rdata` (64 bits) is what `word` holds, 0 otherwise; `write` sets it to `wdata`.  Bits that a
-    register does not have are left out when it is read.
+    register does not have are left out when it is read.  A reset of `DEPTH` cycles makes all of it zero, as it does
+    the registers.
     """
 
     def __init__(self, words: dict[int, Csr]):
@@ -56,4 +57,8 @@ class CsrCopies(wiring.Component):
             write.addr.eq(self.word),
             write.data.eq(self.wdata),
         ]
+        sweep = Signal(range(DEPTH), reset_less=True)
+        with m.If(ResetSignal(allow_reset_less=True)):
+            m.d.sync += sweep.eq(sweep + 1)
+            m.d.comb += [write.en.eq(1), write.addr.eq(sweep), write.data.eq(0)]
         return m
