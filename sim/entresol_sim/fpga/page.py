@@ -25,7 +25,7 @@ def page(results: Rows, areas: Rows) -> str:
         lines += [
             "The system with its RAM in the FPGA, placed and routed for the clock in the fourth column. A "
             "configuration that ends in `-h` has the hypervisor extension left out. A row is of the hardware that was "
-            "there when it was built; rows without a seed were built before the seed could be chosen.",
+            "there when it was built.",
             "",
             "| board | configuration | seed | clock, MHz | highest clock, MHz | LUT4 | FF | BRAM | DSP |",
             "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -34,7 +34,7 @@ def page(results: Rows, areas: Rows) -> str:
             used = " | ".join(_share(row, name) for name in ("LUT4", "FF", "BRAM", "DSP"))
             met = "" if row["frequency"] >= row["clock"] else " (missed)"
             lines.append(
-                f"| {row['board']} | `{row['config']}` | {row.get('seed', '')} | {row['clock']:g}{met} | "
+                f"| {row['board']} | `{row['config']}` | {row['seed']} | {row['clock']:g}{met} | "
                 f"{row['frequency']:.1f} | {used} |"
             )
         for row in results:

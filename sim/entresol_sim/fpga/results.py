@@ -48,11 +48,12 @@ def _add(path: Path, key: tuple[str, ...], row: dict[str, Any]) -> None:
 
 
 def summary(row: dict[str, Any]) -> str:
-    """A result in words: "linux at 40 MHz (45 % of the LUTs)"."""
+    """A result in words: "linux at 40 MHz with --seed 3 (45 % of the LUTs)"."""
+    seed = "" if row["seed"] == 1 else f" with --seed {row['seed']}"
     if row["frequency"] < row["clock"]:
         return f"{row['config']}: too slow for {row['clock']:g} MHz ({row['frequency']:.1f} MHz)"
     share = 100 * row["used"]["LUT4"] / row["available"]["LUT4"]
-    return f"{row['config']} at {row['clock']:g} MHz ({share:.0f} % of the LUTs)"
+    return f"{row['config']} at {row['clock']:g} MHz{seed} ({share:.0f} % of the LUTs)"
 
 
 def boards_table() -> str:

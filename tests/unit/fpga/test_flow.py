@@ -174,6 +174,7 @@ def test_summaries():
     row = {name: getattr(REPORT, name) for name in results.KEPT}
     assert results.summary(row) == "small: too slow for 40 MHz (35.5 MHz)"
     assert results.summary(row | {"clock": 25.0}) == "small at 25 MHz (20 % of the LUTs)"
+    assert results.summary(row | {"clock": 25.0, "seed": 7}) == "small at 25 MHz with --seed 7 (20 % of the LUTs)"
 
 
 def test_recording_keeps_other_results(tmp_path: Path):
