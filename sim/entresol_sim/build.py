@@ -34,10 +34,8 @@ HARNESS = Path(__file__).parent / "harness"
 VERILATOR_FLAGS = (
     "--cc", "--top-module", "top", "--prefix", "Vdut", "-O3", "--x-assign", "fast", "--x-initial", "fast",
     "--noassert", "--no-timing", "-Wno-fatal", "-Wno-lint", "--output-split", "20000", "--output-split-cfuncs", "3000",
-    # A choice between something and zero stays one, so that what is not chosen is not worked out; and tables for
-    # choices cost more than they save.
+    # A choice between something and zero stays one, so that what is not chosen is not worked out.
     "-fno-dfg-peephole-replace-cond-with-else-branch-zero", "-fno-dfg-peephole-replace-cond-with-then-branch-zero",
-    "-fno-table",
 )  # fmt: skip
 #: Options of the C++ compiler for code that runs in every cycle, and for code that runs once.
 CXX_FLAGS = ("-std=c++20", "-fPIC", "-mcpu=native", "-fno-sanitize=all", "-fno-exceptions", "-w")
