@@ -1,4 +1,6 @@
-"""Counting bits."""
+"""Decisions with little behind what is known late, and counting bits."""
+
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 
@@ -22,6 +24,20 @@ def kept(m: Module, name: str, value: Value) -> Signal:
 def chosen_late(m: Module, name: str, anyway: Value, if_late: Value, late: Value) -> Value:
     """`anyway`, or `if_late` and `late` (1 bit each): nothing but one gate is behind `late`."""
     return kept(m, f"{name}_anyway", anyway) | (kept(m, f"{name}_if_late", if_late) & late)
+
+
+def chosen_by_hit(m: Module, name: str, anyway: Value, if_done: Value, done_if_hit: Value, hit: Value) -> Value:
+    """`anyway`, or `if_done` and the load or store in M is done by its hit (1 bit each).  `hit` is known last: nothing
+    but one gate is behind it."""
+    early = kept(m, f"{name}_if_done", if_done)
+    return chosen_late(m, name, anyway, early & done_if_hit, hit)
+
+
+def if_m_free(m: Module, stage: Any, name: str, condition: Value, anyway: Value | int = 0) -> Value:
+    """`anyway`, or `condition` and M is free (1 bit each), as the inputs `m_free_anyway`, `m_free_if_done`,
+    `m_done_if_hit` and `m_hit` of `stage` tell."""
+    return chosen_by_hit(m, name, anyway | (condition & stage.m_free_anyway), condition & stage.m_free_if_done,
+                         stage.m_done_if_hit, stage.m_hit)
 
 
 def either(condition: Value, if_one: Value, if_zero: Value) -> Value:

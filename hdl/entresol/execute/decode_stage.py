@@ -1,6 +1,8 @@
 """Stage D: decode, register read and operand bypass."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from functools import partial
+
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,7 +11,7 @@ from ..frontend.types import FetchedInstr
 from ..isa.compressed import RvcDecoder
 from ..isa.control import BranchOp, Control, SrcA, SrcB, Unit
 from ..isa.decoder import Decoder
-from .bits import chosen_late, kept
+from .bits import if_m_free, kept
 from .registers import RegisterFile
 from .types import Bubble, Bypass, Decoded
 
@@ -66,11 +68,7 @@ class DecodeStage(wiring.Component):
             registers.write_data.eq(self.write_data),
         ]
 
-        def if_free(name: str, condition: Value, anyway: Value) -> Value:
-            """`anyway`, or `condition` and M is free."""
-            if_done = kept(m, f"{name}_if_done", condition & self.m_free_if_done)
-            return chosen_late(m, name, anyway | (condition & self.m_free_anyway), if_done & self.m_done_if_hit,
-                               self.m_hit)
+        if_free = partial(if_m_free, m, self)
 
         # A compressed instruction is decoded beside its expansion.
         control, imm = Signal(Control), Signal(64)

@@ -1,6 +1,8 @@
 """Stage X: integer operations, branch resolution, effective addresses."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from functools import partial
+
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,7 +13,7 @@ from ..isa.privilege import Mode
 from ..memory.types import LsuRequest, PointerMasking, masked
 from ..privileged.csr_access import CsrDecoder, csr_permission, decoded_csr
 from .alu import Alu
-from .bits import chosen_late, kept, sum_differs
+from .bits import if_m_free, kept, sum_differs
 from .branch import BranchUnit
 from .types import Bubble, Bypass, Decoded, Early, Executed
 
@@ -75,11 +77,7 @@ class ExecuteStage(wiring.Component):
         m.submodules.csr = csr = CsrDecoder(self._config)
         x, control, fetched = self.x, self.x.control, self.x.fetched
 
-        def if_free(name: str, condition: Value, anyway: Value | int = 0) -> Value:
-            """`anyway`, or `condition` and M is free."""
-            if_done = kept(m, f"{name}_if_done", condition & self.m_free_if_done)
-            return chosen_late(m, name, anyway | (condition & self.m_free_anyway), if_done & self.m_done_if_hit,
-                               self.m_hit)
+        if_free = partial(if_m_free, m, self)
 
         m.d.comb += [
             alu.op.eq(~x.other_op),

@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import CoreConfig
-from ..execute.bits import chosen_late, kept
+from ..execute.bits import chosen_by_hit, chosen_late
 from ..execute.types import Bubble, Bypass, Early, Executed
 from ..isa.causes import Cause
 from ..isa.control import Control, LsuOp, SysOp, Unit
@@ -151,8 +151,7 @@ class Commit(wiring.Component):
         # --- completion
         def by_hit(name, anyway, if_hit):
             """`anyway`, or `if_hit` and the load or store is done by its hit, known last: nothing is behind."""
-            if_done = kept(m, f"{name}_if_done", if_hit)
-            return chosen_late(m, name, anyway, if_done & self.lsu_done_if_hit, self.lsu_hit)
+            return chosen_by_hit(m, name, anyway, if_hit, self.lsu_done_if_hit, self.lsu_hit)
 
         stopped, interrupt, interrupt_cause = Signal(), Signal(), Signal(6)
         excepted, failed, trap, done, completed, others_completed = (Signal() for _ in range(6))
